@@ -1,0 +1,123 @@
+"""The command `sandbox`: starts the simulated API or the embedded ClickHouse, prints keys; nothing of what they do."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sandbox import keys
+from sandbox.api import ApiServer, Ledger
+from sandbox.faults import FaultPlan
+from sandbox.generator import Bill
+from sandbox.recorded import ENROLLMENT as RECORDED_ENROLLMENT
+from sandbox.recorded import MONTH as RECORDED_MONTH
+from sandbox.recorded import RecordedBill
+from sandbox.store import PageStore
+
+if TYPE_CHECKING:
+    from sandbox.wire import PagedBill
+
+
+def _month(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+        raise click.BadParameter(f"{value!r} is no month of the form YYYY-MM.")
+    return value
+
+
+def _enrollments(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for enrollment in value:
+        if not re.fullmatch(r"\d+", enrollment):
+            raise click.BadParameter(f"{enrollment!r} is no enrollment number.")
+    return value
+
+
+def months_between(first: str, last: str) -> list[str]:
+    """Return the months (`YYYY-MM`) from first to last, both included."""
+    start, end = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
+    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)]
+
+
+_port = click.option("--port", default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+_folder = click.option(
+    "--data", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for what is kept."
+)
+
+
+@click.group()
+def main() -> None:
+    """A simulated EA reporting API and an embedded ClickHouse, both on loopback."""
+
+
+@main.command()
+@_port
+@_folder
+@click.option(
+    "--enrollment", "enrollments", multiple=True, default=["88888888"], show_default=True, callback=_enrollments
+)
+@click.option("--seed", default=1, show_default=True, help="Another seed is another bill.")
+@click.option("--from", "first", default="2026-08", show_default=True, callback=_month, help="First month with usage.")
+@click.option("--to", "last", default="2026-11", show_default=True, callback=_month, help="Last month with usage.")
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Rows of each month.")
+@click.option("--page-size", default=500, show_default=True, type=click.IntRange(min=1), help="Rows of each page.")
+@click.option(
+    "--fault", "faults", multiple=True, help="KIND[=ARG]@N, KIND[=ARG]@N-M or KIND[=ARG]%P, for example 503@2."
+)
+def api(
+    *,
+    port: int,
+    folder: Path,
+    enrollments: tuple[str, ...],
+    seed: int,
+    first: str,
+    last: str,
+    rows: int,
+    page_size: int,
+    faults: tuple[str, ...],
+) -> None:
+    """Serve months of simulated enrollments, and the recorded rows as enrollment 100, until SIGTERM or SIGINT."""
+    bills: dict[str, PagedBill] = {number: Bill(number, seed, rows, page_size) for number in enrollments}
+    bills[RECORDED_ENROLLMENT] = RecordedBill(page_size)
+    try:
+        plan = FaultPlan(faults, seed)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from error
+    months = dict.fromkeys(enrollments, months_between(first, last)) | {RECORDED_ENROLLMENT: [RECORDED_MONTH]}
+    ledger = Ledger(bills, months, PageStore(folder), plan, seed)
+    with ApiServer(port, ledger) as server, ApiServer(0, ledger) as decoy:
+        ledger.decoy_port = decoy.server_port
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        for one in (server, decoy):
+            threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
+        click.echo(f"ready http://127.0.0.1:{server.server_port}/rest")
+        ended.wait()
+        for one in (server, decoy):
+            one.ended.set()
+            one.shutdown()
+
+
+@main.command()
+@_port
+@_folder
+@click.option("--user", default="default", show_default=True)
+@click.option("--password", default="", envvar="SANDBOX_CLICKHOUSE_PASSWORD", help="'' lets everybody in.")
+def clickhouse(port: int, folder: Path, user: str, password: str) -> None:
+    """Serve ClickHouse's HTTP interface from an engine in this process, until SIGTERM or SIGINT."""
+    # Imported here: loading the engine takes a second and 500 MB, which the API does without.
+    from sandbox.clickhouse import serve  # noqa: PLC0415
+
+    serve(port, folder, user, password)
+
+
+@main.command()
+@click.option("--enrollment", required=True, help="Enrollment that the key opens.")
+@click.option("--days", default=180.0, show_default=True, help="Validity; a negative number prints an expired key.")
+def key(enrollment: str, days: float) -> None:
+    """Print a bearer key for a simulated enrollment."""
+    click.echo(keys.make_key(enrollment, days))

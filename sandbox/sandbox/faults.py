@@ -1,0 +1,112 @@
+"""Which usage request meets which fault, from specifications such as `503@2` or `429=date:1%0.1`; `api` acts."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS = {
+    "reset": "the connection is reset in the middle of the answer",
+    "timeout": "waits ARG seconds before it answers",
+    "truncated": "Content-Length says more than is sent",
+    "malformed": "cut JSON with a right Content-Length",
+    "html": "status 200 and an HTML page",
+    "nocontent": "a JSON object without `content`",
+    "csv": "the CSV text of an empty month",
+    "csvrows": "CSV text with usage rows",
+    "empty": "no rows, and a nextLink to the same page, which then answers as usual",
+    "nextlink": "a nextLink with another ARG: scheme, host or port; ARG repeat: one that was already used",
+    "nobom": "the usual answer without its byte order mark",
+}
+"""Kinds beside the status numbers 400 to 599 (ARG: Retry-After in seconds, or `date:SECONDS` for an HTTP date)."""
+
+_SPEC = re.compile(
+    r"(?P<kind>[a-z]+|[45]\d\d)(?:=(?P<argument>[^@%]+))?(?:@(?P<first>\d+)(?:-(?P<last>\d+))?|%(?P<probability>[\d.]+))"
+)
+_NEXT_LINK_PARTS = {"scheme", "host", "port", "repeat"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault and the usage requests that meet it.
+
+    Attributes:
+        kind: a status number's digits or one of `KINDS`.
+        argument: what stands after `=`, else ''.
+        first: the first request that meets it, from 1.
+        last: the last one.
+        probability: 0 to 1 instead of first and last, else None.
+    """
+
+    kind: str
+    argument: str
+    first: int
+    last: int
+    probability: float | None
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that the fault is, None for the other kinds."""
+        return int(self.kind) if self.kind.isdigit() else None
+
+
+def parse_fault(spec: str) -> Fault:
+    """Return the fault that a specification KIND[=ARG]@N, KIND[=ARG]@N-M or KIND[=ARG]%P describes.
+
+    Raises:
+        ValueError: with a sentence about what is wrong.
+    """
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise ValueError(f"The fault {spec!r} is none of KIND[=ARG]@N, KIND[=ARG]@N-M and KIND[=ARG]%P.")
+    kind, argument = match["kind"], match["argument"] or ""
+    if not kind.isdigit() and kind not in KINDS:
+        raise ValueError(f"The fault {spec!r} is of no known kind: a status from 400 to 599, {', '.join(KINDS)}.")
+    if kind == "nextlink" and argument not in _NEXT_LINK_PARTS:
+        raise ValueError(f"The fault {spec!r} needs one of {', '.join(sorted(_NEXT_LINK_PARTS))} after nextlink=.")
+    seconds = argument.removeprefix("date:") if kind.isdigit() else argument
+    if (kind == "timeout" or (kind.isdigit() and argument)) and not re.fullmatch(r"\d+(\.\d+)?", seconds):
+        raise ValueError(f"The fault {spec!r} needs a number of seconds.")
+    if match["probability"] is not None:
+        probability = float(match["probability"])
+        if probability > 1:
+            raise ValueError(f"The fault {spec!r} has a probability above 1.")
+        return Fault(kind, argument, 1, 0, probability)
+    first = int(match["first"])
+    return Fault(kind, argument, first, int(match["last"] or first), None)
+
+
+class FaultPlan:
+    """Counts usage requests and says which fault each meets; safe to use from several threads."""
+
+    def __init__(self, specs: Sequence[str], seed: int) -> None:
+        """Begin with request 1.
+
+        Args:
+            specs: see `parse_fault`; of several that fit a request the first is taken.
+            seed: decides what faults with a probability meet; request N always meets the same.
+        """
+        self._faults = [parse_fault(spec) for spec in specs]
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def take(self) -> tuple[int, Fault | None]:
+        """Count a request; return its number and its fault."""
+        with self._lock:
+            self._count += 1
+            number = self._count
+        return number, next(
+            (fault for place, fault in enumerate(self._faults) if self._meets(fault, place, number)), None
+        )
+
+    def _meets(self, fault: Fault, place: int, number: int) -> bool:
+        if fault.probability is None:
+            return fault.first <= number <= fault.last
+        return random.Random(f"{self._seed}/{place}/{number}").random() < fault.probability  # noqa: S311 - no secret
