@@ -14,7 +14,8 @@ leaves room, this is how it is read:
   text, may be written with a fraction of zeros (`123.0`), never with an exponent.
 * R5: -0.0 is not negative. R6 is the product of two 64-bit floats, whatever comes out.
 * R8 strips white space around text; within it JSON is strictly RFC 8259. A lone surrogate escape and more than 100
-  levels make it unreadable. Of repeated keys all are written out, and R9 and R13 read the last.
+  levels make it unreadable. An object that ClickHouse's JSON type refuses (a path twice, a number beyond 64-bit floats)
+  is null with a finding, but R9 and R13 read it, of repeated keys the last.
 * R9: '' stays ''. R12: all `/` at the end are left out. R13: only strings and numbers name a machine.
 * "In any case" compares by `str.lower`.
 * The four key columns come from the tap and are taken as they are, `billing_month` as a date.
@@ -184,8 +185,6 @@ def r8_object(value: Json) -> JsonObject | None:
     else:
         candidates = [json_text(value)]
     for candidate in candidates:
-        if nesting(candidate) > DEEPEST_NESTING:
-            continue
         try:
             found = load_json(candidate)
             json_text(found).encode()  # UTF-8 has no lone surrogate: UnicodeEncodeError, which is a ValueError
@@ -196,6 +195,46 @@ def r8_object(value: Json) -> JsonObject | None:
         if isinstance(found, JsonObject):
             return found
     raise ValueError("not a JSON object")
+
+
+def r8_fits_json_column(found: JsonObject) -> bool:
+    """R8: whether ClickHouse's JSON type takes the object: no path twice, no overflow, at most 100 levels."""
+    return nesting(json_text(found)) <= DEEPEST_NESTING and _no_overflow(found) and _no_path_twice(found)
+
+
+def _no_overflow(value: Json) -> bool:
+    match value:
+        case Number():
+            is_integer = value.text.lstrip("-").isdigit()
+            return is_integer or math.isfinite(float(value.text))
+        case JsonObject():
+            return all(_no_overflow(member) for _, member in value.pairs)
+        case list():
+            return all(_no_overflow(entry) for entry in value)
+    return True
+
+
+def _no_path_twice(found: JsonObject) -> bool:
+    objects, leaves = [("", found)], []
+    while objects:
+        prefix, current = objects.pop()
+        keys = [key for key, _ in current.pairs]
+        if len(keys) != len(set(keys)):
+            return False
+        for key, member in current.pairs:
+            if isinstance(member, JsonObject):
+                objects.append((f"{prefix}{key}.", member))
+            else:
+                leaves.append(f"{prefix}{key}")
+                if not _lists_have_no_path_twice(member):
+                    return False
+    return len(leaves) == len(set(leaves))
+
+
+def _lists_have_no_path_twice(value: Json) -> bool:
+    if isinstance(value, JsonObject):
+        return _no_path_twice(value)
+    return not isinstance(value, list) or all(_lists_have_no_path_twice(entry) for entry in value)
 
 
 def r9_tag_values(tags: JsonObject | None, tag_columns: Mapping[str, str]) -> dict[str, str | None]:
@@ -267,8 +306,8 @@ def read_row(
 
     tags = _object_column(record, row, "tags")
     additional_info = _object_column(record, row, "additional_info")
-    staged["tags"] = None if tags is None else json_text(tags)
-    staged["additional_info"] = None if additional_info is None else json_text(additional_info)
+    for column, found in (("tags", tags), ("additional_info", additional_info)):
+        staged[column] = json_text(found) if found is not None and r8_fits_json_column(found) else None
 
     category, meter_name = staged["meter_category"], staged["meter_name"]
     staged |= r9_tag_values(tags, tag_columns)
@@ -328,7 +367,10 @@ def _number_columns(record: Mapping[str, Any], row: Row, tax_rate: float) -> dic
 
 def _object_column(record: Mapping[str, Any], row: Row, column: str) -> JsonObject | None:
     try:
-        return r8_object(record.get(column))
+        found = r8_object(record.get(column))
     except ValueError:
         _found(row, record, "R8", "null", column)
         return None
+    if found is not None and not r8_fits_json_column(found):
+        _found(row, record, "R8", "null", column)
+    return found

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from mapper.oracle import Finding, Row, read_record, read_row
+from mapper.oracle import Finding, Row, r8_object, read_record, read_row
 from mapper.oracle_json import Json, JsonObject, Number, same_json
 from mapper.traps import PLAIN_RECORD, READABLE_OBJECTS, UNREADABLE_OBJECTS
 
@@ -244,11 +244,22 @@ def test_r8_braceless_tags_become_an_object() -> None:
 
 
 def test_r8_an_object_is_written_compactly_with_keys_and_values_as_they_were() -> None:
-    row = row_of(tags=' { " app" : 1.50 , "b" : [ 1e2 , { "z":null, "z" : true } ] , "b" : "two  spaces" } ')
-    assert staged(row)["tags"] == '{" app":1.50,"b":[1e2,{"z":null,"z":true}],"b":"two  spaces"}'
+    row = row_of(tags=' { " app" : 1.50 , "b" : [ 1e2 , { "z":null, "y" : true } ] , "c" : "two  spaces" } ')
+    assert staged(row)["tags"] == '{" app":1.50,"b":[1e2,{"z":null,"y":true}],"c":"two  spaces"}'
     assert same_json(staged(row_of(tags=r'{"k":"\u00e9\"\\"}'))["tags"], '{"k":"\u00e9\\"\\\\"}')
-    given_object = JsonObject((("k", Number("1.50")), ("k", JsonObject(()))))
-    assert staged(row_of(tags=given_object))["tags"] == '{"k":1.50,"k":{}}'
+    given_object = JsonObject((("k", Number("1.50")), ("l", JsonObject(()))))
+    assert staged(row_of(tags=given_object))["tags"] == '{"k":1.50,"l":{}}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"app":"x","app":"y"}', '{"app":"y","b":{"c":1,"c":2}}', '{"app":"y","b":{"c":1},"b.c":2}',
+     '{"app":"y","n":1e400}', '{"app":"y","b":[{"c":1,"c":1}]}', '{"app":"y","b":' + "[" * 100 + "]" * 100 + "}"],
+)  # fmt: skip
+def test_r8_an_object_that_no_json_column_holds_is_null_with_an_issue_but_r9_reads_it(value: str) -> None:
+    row = row_of(tags=value)
+    assert (staged(row)["tags"], staged(row)["cmdb_mapped_application_service"]) == (None, "y")
+    assert row.findings == [Finding("R8", "null", "tags", value)]
 
 
 @pytest.mark.parametrize("value", UNREADABLE_OBJECTS)
@@ -264,8 +275,9 @@ def test_r8_shows_a_value_of_another_type_as_json() -> None:
 
 
 @pytest.mark.parametrize("value", READABLE_OBJECTS)
-def test_r8_readable_traps_have_no_issue(value: str) -> None:
-    assert row_of(tags=value, additional_info=value).findings == []
+def test_r8_readable_traps_are_objects_or_null(value: str) -> None:
+    found = r8_object(value)  # raises for anything else
+    assert found is None or found.pairs
 
 
 @pytest.mark.parametrize(

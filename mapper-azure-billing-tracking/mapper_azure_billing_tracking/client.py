@@ -1,0 +1,103 @@
+"""The connection to ClickHouse, and its errors as sentences; what is asked of it stands in the modules above."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clickhouse_connect.driver.client import Client
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+
+_AUTHENTICATION_FAILED = 516
+_UNKNOWN_TABLE = 60
+_UNKNOWN_DATABASE = 81
+_TRANSPORT_CAUSES = {
+    "NameResolutionError": "the host name is not known",
+    "Connection refused": "nothing answers on this port",
+    "ConnectTimeoutError": "it doesn't answer in time",
+    "Read timed out": "it doesn't answer in time",
+    "SSLError": "TLS can't be agreed on: check the setting secure and the port",
+}
+_SERVER_MESSAGE = re.compile(r"DB::Exception: (?P<message>.*?)(?: \([A-Z][A-Z0-9_]+\))?(?: \(version .*)?\Z", re.DOTALL)
+
+
+class WarehouseError(Exception):
+    """One sentence for the person who runs the pipeline: what can't be done with ClickHouse, why, what to do."""
+
+
+def connect(config: ClickHouseConfig) -> Client:
+    """Connect to the database of the configuration.
+
+    Raises:
+        WarehouseError: the server can't be reached, refuses the user, or has no such database.
+    """
+    return _open(config, config.database)
+
+
+def connect_server(config: ClickHouseConfig) -> Client:
+    """Connect without choosing a database, for the one that makes it; raises as `connect` does."""
+    return _open(config, None)
+
+
+@contextmanager
+def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
+    """Turn the driver's errors into a WarehouseError that names host, port, database, purpose and cause.
+
+    Args:
+        config: the connection that is in use.
+        purpose: what the statements inside are for, after "can't": "read the months".
+    """
+    try:
+        yield
+    except ClickHouseError as error:
+        place = f"ClickHouse at {config.host}:{config.port}, database {config.database}"
+        raise WarehouseError(f"{place}: can't {purpose}: {_cause(error, config)}.") from error
+
+
+def _open(config: ClickHouseConfig, database: str | None) -> Client:
+    # The driver logs a line of its own for each transport error, without the host; our sentence says it all.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    with explained(config, "connect"):
+        return clickhouse_connect.get_client(
+            host=config.host,
+            port=config.port,
+            username=config.username,
+            password=config.password.get_secret_value(),
+            database=database,
+            secure=config.secure,
+            verify=config.verify,
+            interface="https" if config.secure else "http",  # else the driver takes port 8443 for TLS by itself
+            connect_timeout=10,
+            send_receive_timeout=900,
+            autogenerate_session_id=False,  # nothing here needs a session, and a session allows one query at a time
+            tz_mode="aware",
+        )
+
+
+def _cause(error: ClickHouseError, config: ClickHouseConfig) -> str:
+    code = error.code if isinstance(error, DatabaseError) else None
+    if code == _AUTHENTICATION_FAILED:
+        return f"user {config.username} or the password is wrong"
+    if code == _UNKNOWN_DATABASE:
+        return "the database doesn't exist; `azure-billing-warehouse create` makes it"
+    if code == _UNKNOWN_TABLE:
+        return "a table is missing; `azure-billing-warehouse create` makes them"
+    text = str(error)
+    for sign, sentence in _TRANSPORT_CAUSES.items():
+        if sign in text:
+            return sentence
+    if found := _SERVER_MESSAGE.search(text):
+        text = found["message"]
+    password = config.password.get_secret_value()
+    if password:
+        text = text.replace(password, "***")
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,143 @@
+"""The settings of the mapper and of the warehouse commands, as Pydantic models; nothing is read or connected here."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Pydantic reads the annotations at run time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from singer_sdk.singerlib.schema import resolve_schema_references
+
+
+def _unset_if_blank(value: Any) -> Any:  # noqa: ANN401 - whatever the configuration holds
+    """Meltano passes an unset environment variable on as an empty string."""
+    if isinstance(value, dict):
+        return {name: entry for name, entry in value.items() if entry != ""}
+    return value
+
+
+class Settings(BaseModel):
+    """Base of all settings: an unknown name is an error, an empty value is unset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClickHouseConfig(Settings):
+    """Where ClickHouse is, and what its tables are like."""
+
+    host: str = Field("localhost", title="Host", description="Host of ClickHouse's HTTP interface.")
+    port: int = Field(8123, title="Port", description="Port of the HTTP interface.", ge=1, le=65535)
+    username: str = Field("default", title="User", description="User who may create and read the tables.")
+    password: SecretStr = Field(SecretStr(""), title="Password", description="Password of the user.")
+    database: str = Field("default", title="Database", description="Database of the staging tables.", min_length=1)
+    secure: bool = Field(default=False, title="TLS", description="Whether to connect by HTTPS.")
+    verify: bool = Field(default=True, title="Verify", description="Whether to verify the server's certificate.")
+    json_type: Literal["JSON", "String"] = Field(
+        "JSON", title="JSON type", description="Type of the columns tags and additional_info."
+    )
+    cluster: str | None = Field(
+        None,
+        title="Cluster",
+        description="Cluster on which the tables are made: ON CLUSTER, Replicated engines, a Distributed table.",
+    )
+
+
+class PatternsConfig(Settings):
+    """Where the tracking patterns come from, and what happens when they can't be read."""
+
+    source: Literal["clickhouse", "csv"] = Field(
+        "clickhouse", title="Source", description="The table in ClickHouse, or a CSV file with its columns."
+    )
+    table: str = Field("d_application_tag", title="Table", description="Table with columns id, resource_tracking.")
+    path: Path | None = Field(None, title="CSV file", description="File with the columns id and resource_tracking.")
+    cache_path: Path | None = Field(
+        None, title="Cache file", description="File that keeps the last patterns read; none is kept without it."
+    )
+    refresh_seconds: float = Field(
+        3600, title="Refresh", description="Seconds after which a running mapper reads the patterns again.", gt=0
+    )
+    on_unavailable: Literal["fail", "cache"] = Field(
+        "fail", title="When unavailable", description="Stop, or go on with the cached patterns and a warning."
+    )
+
+
+TAG_COLUMNS = {
+    "app": "cmdb_mapped_application_service",
+    "ppm_billing_item": "ppm_billing_item",
+    "ppm_billing_owner": "ppm_id_owner",
+    "ppm_io_cc": "ppm_io_cc",
+}
+
+
+class ProcessingConfig(Settings):
+    """The settings of the mapper."""
+
+    stream: str = Field("usage_details", title="Stream", description="Stream of the usage rows.")
+    month_stream: str = Field(
+        "billing_months", title="Month stream", description="Stream whose rows say that a month is complete."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        title="Input columns",
+        description="Our name of a column -> its name in the stream, where it is another.",
+    )
+    output: Literal["records", "jsonl", "arrow"] = Field(
+        "records", title="Output", description="RECORD messages, or BATCH files in JSON lines or Arrow."
+    )
+    batch_directory: Path | None = Field(
+        None, title="Batch directory", description="Folder of the BATCH files; the system's temporary one by default."
+    )
+    batch_size_rows: int = Field(20_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
+    memory_threshold_mb: int = Field(
+        400, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
+    )
+    tax_rate: float = Field(
+        0.06, title="Tax rate", description="Tax as a part of cost (R6).", ge=0, allow_inf_nan=False
+    )
+    missing_instance_id: Literal["quarantine", "keep"] = Field(
+        "quarantine", title="Missing instance id", description="Reject rows without an instance id, or keep them (R7)."
+    )
+    tag_columns: dict[str, str] = Field(
+        default_factory=lambda: dict(TAG_COLUMNS), title="Tag columns", description="Tag -> column that it fills (R9)."
+    )
+    create_tables: bool = Field(
+        default=True,
+        title="Create tables",
+        description="Create and check the tables, where clickhouse is set.",
+    )
+    patterns: Annotated[PatternsConfig, BeforeValidator(_unset_if_blank)] = Field(
+        default_factory=PatternsConfig, title="Patterns", description="Where the tracking patterns come from (R16)."
+    )
+    clickhouse: Annotated[ClickHouseConfig | None, BeforeValidator(_unset_if_blank)] = Field(
+        None, title="ClickHouse", description="Where the patterns are read and the tables are made."
+    )
+
+
+def config_jsonschema(model: type[Settings]) -> dict[str, Any]:
+    """The JSON schema of a plugin's settings, as the SDK's ``--about`` wants it: no references, secrets marked.
+
+    Args:
+        model: The model of the settings.
+    """
+    schema = _plain(resolve_schema_references(model.model_json_schema()))
+    schema.pop("$defs", None)
+    return schema
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with null taken from its types and defaults: an optional setting is absent, never null.
+
+    Numbers and booleans may also be texts, as environment variables are.
+    """
+    if "anyOf" in schema:
+        (kind,) = (kind for kind in schema.pop("anyOf") if kind.get("type") != "null")
+        schema = {**kind, **schema}
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    if schema.get("type") in {"integer", "number", "boolean"}:
+        schema["type"] = [schema["type"], "string"]
+    if schema.get("format") == "password":
+        schema["secret"] = True
+    if "properties" in schema:
+        schema["properties"] = {name: _plain(entry) for name, entry in schema["properties"].items()}
+    return schema

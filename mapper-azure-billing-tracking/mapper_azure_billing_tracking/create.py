@@ -1,0 +1,154 @@
+"""Makes the missing database, tables and views, and refuses tables that can't hold the bill; drops nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mapper_azure_billing_tracking import ddl
+from mapper_azure_billing_tracking.client import WarehouseError, connect, connect_server, explained
+from mapper_azure_billing_tracking.column_types import holds
+from mapper_azure_billing_tracking.staging import TABLES
+from mapper_azure_billing_tracking.views import create_view, fingerprint, view_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clickhouse_connect.driver.client import Client
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.staging import Column, StagingTable
+
+
+class _About(NamedTuple):
+    """What system.tables says of a table."""
+
+    engine: str
+    sorting_key: str
+    partition_key: str
+
+
+def statements(config: ClickHouseConfig) -> list[str]:
+    """Every statement that an empty ClickHouse needs, in order."""
+    tables = [statement for model in TABLES for statement in ddl.create_tables(model, config).values()]
+    views = [create_view(name, query, config) for name, query in view_queries(config).items()]
+    return [ddl.create_database(config), *tables, *views]
+
+
+def ensure_tables(config: ClickHouseConfig) -> None:
+    """Make the database, tables and views, as far as they are missing; add columns that this version brings.
+
+    Everything is looked at before anything is changed.
+
+    Raises:
+        WarehouseError: ClickHouse can't be used, or a table can't hold the bill: with the statements to run.
+    """
+    server = connect_server(config)
+    with explained(config, "create the database"):
+        found = server.query("SELECT 1 FROM system.databases WHERE name = {name:String}", {"name": config.database})
+        if not found.result_rows:
+            server.command(ddl.create_database(config))
+    server.close()
+    client = connect(config)
+    try:
+        with explained(config, "create the tables"):
+            needed = [statement for model in TABLES for statement in _table_statements(client, model, config)]
+            for statement in needed:
+                client.command(statement)
+        with explained(config, "create the views"):
+            for statement in _view_statements(client, config):
+                client.command(statement)
+    finally:
+        client.close()
+
+
+def _table_statements(client: Client, model: type[StagingTable], config: ClickHouseConfig) -> list[str]:
+    """The statements that bring a model's tables up to this version.
+
+    Raises:
+        WarehouseError: what is there can't hold the model's rows.
+    """
+    needed = []
+    for table, create in ddl.create_tables(model, config).items():
+        found = client.query(
+            "SELECT engine, sorting_key, partition_key FROM system.tables "
+            "WHERE database = {database:String} AND name = {table:String}",
+            {"database": config.database, "table": table},
+        ).result_rows
+        if not found:
+            needed.append(create)
+            continue
+        _refuse_other_engine(table, model, _About(*found[0]), config)
+        columns = client.query(
+            "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+            {"database": config.database, "table": table},
+        ).result_rows
+        needed += _column_statements(table, model, {str(name): str(kind) for name, kind in columns}, config)
+    return needed
+
+
+def _refuse_other_engine(table: str, model: type[StagingTable], about: _About, config: ClickHouseConfig) -> None:
+    """A table that keeps a batch delivered twice, or merges rows that are not one, would give wrong sums."""
+    if config.cluster and table == model.table:
+        fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
+    elif not about.engine.endswith("ReplacingMergeTree"):
+        fault = f"its engine is {about.engine}, which keeps a row twice that is delivered twice"
+    elif _listed(about.sorting_key) != model.order_by:
+        fault = f"it is ordered by {about.sorting_key}, not by {', '.join(model.order_by)}"
+    elif _listed(about.partition_key) != ddl.partition_key(model):
+        fault = f"it is not partitioned by snapshot ({', '.join(ddl.partition_key(model))})"
+    else:
+        return
+    if fault:
+        raise _refusal(table, fault, [ddl.rename_table(table, config)], config)
+
+
+def _listed(key: str) -> tuple[str, ...]:
+    return tuple(name.strip(" `") for name in key.strip("()").split(",") if name)
+
+
+def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConfig) -> WarehouseError:
+    place = f"ClickHouse's table {config.database}.{table} can't hold the bill"
+    return WarehouseError(f"{place}: {fault}; run this and start again: {'; '.join(cure)}")
+
+
+def _column_statements(
+    table: str, model: type[StagingTable], present: dict[str, str], config: ClickHouseConfig
+) -> list[str]:
+    missing = [column for column in model.columns() if column.name not in present]
+    unfit = [
+        column
+        for column in model.columns()
+        if column.name in present and not holds(present[column.name], ddl.column_type(column, config))
+    ]
+    if unfit:
+        _refuse_columns(table, model, unfit, present, config)
+    return [ddl.add_column(table, column, config) for column in missing]
+
+
+def _refuse_columns(
+    table: str, model: type[StagingTable], unfit: list[Column], present: dict[str, str], config: ClickHouseConfig
+) -> None:
+    faults = ", ".join(
+        f"{column.name} is {present[column.name]} where {ddl.column_type(column, config)} is needed" for column in unfit
+    )
+    if any(column.name in model.order_by for column in unfit):  # ClickHouse can't change the type of such a column
+        raise _refusal(table, faults, [ddl.rename_table(table, config)], config)
+    raise _refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit], config)
+
+
+def _view_statements(client: Client, config: ClickHouseConfig) -> list[str]:
+    present = {
+        name: (engine, comment)
+        for name, engine, comment in client.query(
+            "SELECT name, engine, comment FROM system.tables WHERE database = {database:String}",
+            {"database": config.database},
+        ).result_rows
+    }
+    needed = []
+    for name, query in view_queries(config).items():
+        engine, comment = present.get(name, ("View", ""))
+        if engine != "View":
+            raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)
+        if comment != fingerprint(query):
+            needed.append(create_view(name, query, config))
+    return needed

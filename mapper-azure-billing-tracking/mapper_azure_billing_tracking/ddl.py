@@ -1,0 +1,142 @@
+"""The statements that make and change the tables, from the models, as text; views are in ``views``.
+
+On a cluster each table is a replicated one on every shard (``..._local``) and a Distributed one with the plain name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.staging import Column, StagingTable
+
+SNAPSHOT_KEY = BillingMonth.order_by
+"""The columns that say which extraction of which month a row belongs to."""
+
+PARTITIONED: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
+"""Tables in which a snapshot is a partition, so that dropping one is a change of metadata."""
+
+_EMPTY_OBJECT = "'{}'"
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier in SQL."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def literal(text: str) -> str:
+    """A text as a string in SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def qualified(config: ClickHouseConfig, table: str) -> str:
+    """A table's name with its database, as it stands in SQL."""
+    return f"{quoted(config.database)}.{quoted(table)}"
+
+
+def on_cluster(config: ClickHouseConfig) -> str:
+    """The clause that runs a statement on every host of the cluster; '' without a cluster."""
+    return f" ON CLUSTER {quoted(config.cluster)}" if config.cluster else ""
+
+
+def is_in(config: ClickHouseConfig) -> str:
+    """The operator for a subquery on another table: on a cluster its result is sent to every shard."""
+    return "GLOBAL IN" if config.cluster else "IN"
+
+
+def local_name(config: ClickHouseConfig, table: str) -> str:
+    """Name of the table that holds the rows: on a cluster the Distributed table has the plain name."""
+    return f"{table}_local" if config.cluster else table
+
+
+def column_type(column: Column, config: ClickHouseConfig) -> str:
+    """A column's ClickHouse type; a JSON column is a String where the configuration says so."""
+    return "String" if _is_text_object(column, config) else column.clickhouse.type
+
+
+def partition_key(model: type[StagingTable]) -> tuple[str, ...]:
+    """The columns by which a table is partitioned."""
+    return SNAPSHOT_KEY if model in PARTITIONED else ()
+
+
+def create_database(config: ClickHouseConfig) -> str:
+    """The statement that makes the database."""
+    return f"CREATE DATABASE IF NOT EXISTS {quoted(config.database)}{on_cluster(config)}"
+
+
+def create_tables(model: type[StagingTable], config: ClickHouseConfig) -> dict[str, str]:
+    """Statement by name of each table that a model needs: one, or the local and the Distributed one on a cluster."""
+    columns = [_definition(column, config) for column in model.columns()]
+    return create_replacing(model.table, columns, model.order_by, config, partition_by=partition_key(model))
+
+
+def create_replacing(
+    table: str,
+    columns: Sequence[str],
+    order_by: Sequence[str],
+    config: ClickHouseConfig,
+    *,
+    partition_by: Sequence[str] = (),
+) -> dict[str, str]:
+    """As `create_tables`, for columns written out: rows equal in `order_by` become one row, on whichever replica."""
+    local = local_name(config, table)
+    engine = "ReplicatedReplacingMergeTree" if config.cluster else "ReplacingMergeTree"
+    body = ",\n    ".join(columns)
+    partitioned = f"\nPARTITION BY ({_names(partition_by)})" if partition_by else ""
+    statements = {
+        local: f"CREATE TABLE IF NOT EXISTS {qualified(config, local)}{on_cluster(config)}\n(\n    {body}\n)\n"
+        f"ENGINE = {engine}{partitioned}\nORDER BY ({_names(order_by)})"
+    }
+    if config.cluster:
+        # A row that is delivered again must reach the shard it is on: the key has only columns of the sorting key.
+        shard_by = [name for name in order_by if name in SNAPSHOT_KEY] or order_by
+        statements[table] = (
+            f"CREATE TABLE IF NOT EXISTS {qualified(config, table)}{on_cluster(config)}\n(\n    {body}\n)\n"
+            f"ENGINE = Distributed({literal(config.cluster)}, {literal(config.database)}, {literal(local)}, "
+            f"cityHash64({_names(shard_by)}))"
+        )
+    return statements
+
+
+def add_column(table: str, column: Column, config: ClickHouseConfig) -> str:
+    """The statement that adds a column to a table of an older version."""
+    definition = _definition(column, config)
+    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} ADD COLUMN IF NOT EXISTS {definition}"
+
+
+def modify_column(table: str, column: Column, config: ClickHouseConfig) -> str:
+    """The statement that gives a column a type that holds what is written to it."""
+    kind = column_type(column, config)
+    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} MODIFY COLUMN {quoted(column.name)} {kind}"
+
+
+def rename_table(table: str, config: ClickHouseConfig) -> str:
+    """The statement that moves a table out of the way."""
+    aside = qualified(config, f"{table}_before")
+    return f"RENAME TABLE {qualified(config, table)} TO {aside}{on_cluster(config)}"
+
+
+def drop_partition(table: str, partition_id: str, config: ClickHouseConfig) -> str:
+    """The statement that drops a snapshot of a table, by ClickHouse's id of its partition."""
+    local = qualified(config, local_name(config, table))
+    return f"ALTER TABLE {local}{on_cluster(config)} DROP PARTITION ID {literal(partition_id)}"
+
+
+def _definition(column: Column, config: ClickHouseConfig) -> str:
+    default = _EMPTY_OBJECT if _is_text_object(column, config) else column.clickhouse.default
+    filled = f" DEFAULT {default}" if default else ""
+    about = f" COMMENT {literal(column.description)}"
+    return f"{quoted(column.name)} {column_type(column, config)}{filled}{about}"
+
+
+def _is_text_object(column: Column, config: ClickHouseConfig) -> bool:
+    return column.clickhouse.type == "JSON" and config.json_type == "String"
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(quoted(name) for name in columns)

@@ -1,0 +1,49 @@
+"""Results of a function over distinct texts, remembered in bounded memory; what is computed is the caller's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VALUE = "value"
+
+
+class Remembered:
+    """A function of distinct texts that is not paid again for a text already seen.
+
+    Args:
+        compute: From a frame with the column ``value`` (distinct, not null) to the same rows, in any order, with one
+            or more columns beside it.
+        capacity_bytes: Size above which all results but those of the current frame are forgotten.
+    """
+
+    def __init__(self, compute: Callable[[pl.DataFrame], pl.DataFrame], capacity_bytes: int = 48 * 2**20) -> None:
+        self._compute = compute
+        self._capacity_bytes = capacity_bytes
+        self._known = compute(pl.DataFrame(schema={VALUE: pl.String}))
+
+    def look_up(self, *texts: pl.Series) -> pl.DataFrame:
+        """Look up each distinct text of some columns.
+
+        Args:
+            texts: Columns of texts; nulls are passed over.
+
+        Returns:
+            One row for each distinct text: ``value`` and the columns that the function computed of it.
+        """
+        wanted = pl.concat([text.alias(VALUE) for text in texts], rechunk=False).drop_nulls().unique().to_frame()
+        unseen = wanted.join(self._known, on=VALUE, how="anti")
+        if unseen.height:
+            computed = self._compute(unseen)
+            if self._known.estimated_size() > self._capacity_bytes:
+                self._known = self._known.join(wanted, on=VALUE, how="semi")
+            self._known = pl.concat([self._known, computed.select(self._known.columns)], rechunk=True)
+        return wanted.join(self._known, on=VALUE, how="left")
+
+    def forget(self) -> None:
+        """Give the memory back; later texts are computed anew."""
+        self._known = self._known.clear()

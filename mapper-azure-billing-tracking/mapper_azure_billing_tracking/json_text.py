@@ -1,0 +1,28 @@
+"""The text of a JSON value as it came."""
+
+from __future__ import annotations
+
+import msgspec
+
+_string = msgspec.json.Decoder(str)
+
+
+def json_text(raw: msgspec.Raw) -> str | None:
+    """The text of a value: a string as it is, null as None, anything else as its compact JSON, digits untouched.
+
+    Args:
+        raw: The value's JSON.
+
+    Raises:
+        msgspec.DecodeError: The value is no JSON.
+    """
+    encoded = bytes(raw)
+    match encoded[:1]:
+        case b'"':
+            return _string.decode(encoded)
+        case b"n":
+            return None
+        case b"{" | b"[":
+            return msgspec.json.format(encoded, indent=-1).decode()
+        case _:
+            return encoded.decode()

@@ -1,0 +1,209 @@
+"""The Singer mapper: which messages come in, what goes out in their place; how rows change stands in ``transform``."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import singer_sdk.singerlib as singer
+from pydantic import ValidationError
+from singer_sdk import InlineMapper
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.singerlib.exceptions import InvalidInputLine
+
+from mapper_azure_billing_tracking.client import WarehouseError
+from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
+from mapper_azure_billing_tracking.create import ensure_tables
+from mapper_azure_billing_tracking.memory import MemoryGuard
+from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
+from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
+from mapper_azure_billing_tracking.reader import LINE, USAGE, UsageReader
+from mapper_azure_billing_tracking.records import INPUT_COLUMNS, MalformedRecordError, UsageRecords
+from mapper_azure_billing_tracking.staging import (
+    AzureBillingDetail,
+    BillingIssue,
+    BillingMonth,
+    StagingTable,
+    TaggingAudit,
+)
+from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine
+from mapper_azure_billing_tracking.transform import Transform
+from mapper_azure_billing_tracking.writer import FrameWriter, Lines, batch_file, record_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import polars as pl
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+_OPERATOR_ERRORS = (
+    WarehouseError,
+    PatternsUnavailableError,
+    MalformedRecordError,
+    MalformedMonthError,
+    InvalidInputLine,
+)
+
+
+class MapperAzureBillingTracking(InlineMapper):
+    """Types, checks and tracks Azure usage details to applications, in frames of many rows."""
+
+    name = "mapper-azure-billing-tracking"
+    config_jsonschema: ClassVar[dict[str, Any]] = config_jsonschema(ProcessingConfig)
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [PluginCapabilities.ABOUT, PluginCapabilities.STRUCTURED_LOGGING]
+    message_reader_class = UsageReader
+    message_writer_class = FrameWriter
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - what the SDK's constructor takes
+        # Pydantic validates in the SDK's place: it also reads the texts that come from environment variables.
+        super().__init__(**{**options, "validate_config": False})
+        self.settings = self._validated(dict(self.config))
+        self._months = MonthOutcomes()
+        self._transform = Transform(self.settings)
+        self._patterns = PatternSource(self.settings.patterns, self.settings.clickhouse)
+        self._memory = MemoryGuard(
+            self.settings.batch_size_rows, self.settings.memory_threshold_mb, self._transform.forget
+        )
+        self.message_reader = UsageReader(
+            self.settings.stream, frozenset({self.settings.month_stream}), self._memory.batch_size_rows
+        )
+        self._described: set[str] = set()
+        self._started = time.monotonic()
+        self._directory: Path | None = None
+
+    @staticmethod
+    def _validated(config: dict[str, Any]) -> ProcessingConfig:
+        try:
+            return ProcessingConfig.model_validate(config)
+        except ValidationError as error:
+            errors = [
+                f"Setting {'.'.join(map(str, found['loc']))}: {found['msg']}."
+                for found in error.errors(include_input=False)
+            ]
+            raise ConfigValidationError("The configuration of the mapper is wrong.", errors=errors) from None
+
+    @classmethod
+    def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - see above
+        """Run the mapper as a command; an error that its operator can mend is one sentence.
+
+        Args:
+            file_input: The lines; standard input by default.
+            options: As the SDK's command gives them.
+        """
+        try:
+            super().invoke(file_input=getattr(file_input, "buffer", None), **options)
+        except _OPERATOR_ERRORS as error:
+            cls.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+            raise SystemExit(1) from error
+
+    def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
+        """Describe our streams in place of the usage and month streams; others pass."""
+        stream = message_dict["stream"]
+        if stream == self.settings.stream:
+            self._prepare()
+            unknown = sorted(message_dict["schema"].get("properties", {}).keys() - self._input_names())
+            if unknown and AzureBillingDetail.table not in self._described:
+                self.logger.info("Columns of %s that are not staged: %s.", stream, ", ".join(unknown))
+            return self._describe(AzureBillingDetail, TaggingAudit, BillingIssue)
+        if stream == self.settings.month_stream:
+            self._prepare()
+            return self._describe(BillingMonth)
+        return [Lines(message_dict[LINE])]
+
+    def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
+        """Transform a group of usage rows; close a month; other records pass."""
+        if USAGE in message_dict:
+            return self._transformed(message_dict[USAGE])
+        if message_dict["stream"] == self.settings.month_stream:
+            return [self._rows(BillingMonth, self._months.close(message_dict[LINE]))]
+        return [Lines(message_dict[LINE])]
+
+    def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
+        """Pass a state on; the reader has handed on before it what was read before it."""
+        return [singer.StateMessage(value=message_dict["value"])]
+
+    def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
+        """Drop the versions of our streams, whose snapshots replace each other; pass others."""
+        ours = {self.settings.stream, self.settings.month_stream}
+        return [] if message_dict["stream"] in ours else [Lines(message_dict[LINE])]
+
+    def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
+        """Pass the batches of other streams.
+
+        Raises:
+            InvalidInputLine: A batch of the usage or month stream, which the mapper doesn't read.
+        """
+        stream = message_dict["stream"]
+        if stream in {self.settings.stream, self.settings.month_stream}:
+            raise InvalidInputLine(
+                f"Stream {stream} came as BATCH; the mapper reads RECORDs: switch batches off in the tap."
+            )
+        return [Lines(message_dict[LINE])]
+
+    def process_endofpipe(self) -> None:
+        """Say in the log what became of the run's rows."""
+        run = self._months.run
+        seconds = time.monotonic() - self._started
+        self.logger.info(
+            "%d rows of %d months: %d staged, %d rejected; %d findings (%s); %d rows in conflict at a cost of %.2f, "
+            "unmatched cost %.2f; %.1f s, %.0f rows/s.",
+            run.received,
+            self._months.months,
+            run.staged,
+            run.rejected,
+            run.issues,
+            ", ".join(f"{rule} {count}" for rule, count in sorted(run.findings.items())) or "none",
+            run.conflicts,
+            run.conflict_cost,
+            run.unmatched_cost,
+            seconds,
+            run.received / seconds,
+            extra={"seconds": seconds, "months": self._months.months, **vars(run)},
+        )
+        super().process_endofpipe()
+
+    def _prepare(self) -> None:
+        """Make the tables and read the patterns, once, before the target sees a schema."""
+        if self._described:
+            return
+        if self.settings.create_tables and self.settings.clickhouse is not None:
+            ensure_tables(self.settings.clickhouse)
+        self._refresh_patterns()
+
+    def _refresh_patterns(self) -> None:
+        if self._patterns.is_due():
+            self._transform.track_with(ResourceTrackingEngine(self._patterns.read()))
+
+    def _describe(self, *tables: type[StagingTable]) -> Iterator[singer.Message]:
+        for table in tables:
+            if table.table not in self._described:
+                self._described.add(table.table)
+                yield singer.SchemaMessage(table.table, table.singer_schema(), list(table.key_properties))
+
+    def _transformed(self, usage: UsageRecords) -> Iterator[singer.Message]:
+        if AzureBillingDetail.table not in self._described:
+            raise InvalidInputLine(f"Line {usage.line_numbers[0]} of the input is a record before its SCHEMA.")
+        self._refresh_patterns()
+        outcome = self._transform(usage)
+        self._months.add(outcome.tallies)
+        for table, frame in (
+            (AzureBillingDetail, outcome.staged),
+            (TaggingAudit, outcome.audit),
+            (BillingIssue, outcome.issues),
+        ):
+            if frame.height:
+                yield self._rows(table, frame)
+
+    def _rows(self, table: type[StagingTable], frame: pl.DataFrame) -> singer.Message:
+        if self.settings.output == "records":
+            return record_lines(table.table, frame)
+        if self._directory is None:
+            self._directory = self.settings.batch_directory or Path(tempfile.mkdtemp(prefix="azure-billing-"))
+            self._directory.mkdir(parents=True, exist_ok=True)
+        return batch_file(table, frame, self.settings.output, self._directory.resolve())
+
+    def _input_names(self) -> set[str]:
+        return {self.settings.columns.get(name, name) for name in INPUT_COLUMNS}

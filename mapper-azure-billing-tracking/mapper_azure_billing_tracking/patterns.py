@@ -1,0 +1,158 @@
+"""Where the tracking patterns come from: the table in ClickHouse or a CSV file, with a cache file for bad days."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import logging
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+
+from mapper_azure_billing_tracking.client import WarehouseError, connect, explained
+from mapper_azure_billing_tracking.ddl import quoted
+from mapper_azure_billing_tracking.tracking import Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig, PatternsConfig
+
+logger = logging.getLogger(__name__)
+
+
+class PatternsUnavailableError(Exception):
+    """The patterns can't be had; the message says from where, why, and what to do."""
+
+
+class _Row(BaseModel):
+    id: int
+    resource_tracking: Annotated[str, BeforeValidator(lambda text: text or "")]
+
+
+class _Cache(BaseModel):
+    read_at: dt.datetime
+    patterns: list[_Row]
+
+
+class PatternSource:
+    """The patterns, read at the start and again when they are older than the refresh time.
+
+    Args:
+        config: Where the patterns come from.
+        clickhouse: Where ClickHouse is; needed unless the source is a CSV file.
+        clock: Seconds that go on, for the refresh.
+    """
+
+    def __init__(
+        self,
+        config: PatternsConfig,
+        clickhouse: ClickHouseConfig | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._clickhouse = clickhouse
+        self._clock = clock
+        self._read_at: float | None = None
+
+    def is_due(self) -> bool:
+        """Whether the patterns were never read, or so long ago that they are to be read again."""
+        return self._read_at is None or self._clock() - self._read_at >= self._config.refresh_seconds
+
+    def read(self) -> list[Pattern]:
+        """Read the patterns, and keep them in the cache file where one is set.
+
+        Raises:
+            PatternsUnavailableError: They can't be read, and ``on_unavailable`` is fail or there is no cache.
+        """
+        self._read_at = self._clock()
+        try:
+            rows = self._csv_rows() if self._config.source == "csv" else self._table_rows()
+        except PatternsUnavailableError as unavailable:
+            if self._config.on_unavailable == "fail" or self._config.source == "csv":
+                raise
+            return self._cached(unavailable)
+        if self._config.cache_path is not None:
+            cache = _Cache(read_at=dt.datetime.now(dt.UTC), patterns=rows)
+            part = self._config.cache_path.with_name(f"{self._config.cache_path.name}.part")
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(cache.model_dump_json(), encoding="utf-8")
+            part.replace(self._config.cache_path)
+        logger.info("Read %d tracking patterns from %s.", len(rows), self._config.path or self._config.table)
+        if not rows:
+            logger.warning("There are no tracking patterns: every row is tracked to its own resource.")
+        return _patterns(rows)
+
+    def _csv_rows(self) -> list[_Row]:
+        path = self._config.path
+        if path is None:
+            raise PatternsUnavailableError("The setting patterns.path is missing: patterns.source is csv.")
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                return _validated(list(csv.DictReader(file)), str(path))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise PatternsUnavailableError(f"The tracking patterns can't be read from {path}: {error}.") from error
+
+    def _table_rows(self) -> list[_Row]:
+        if self._clickhouse is None:
+            raise PatternsUnavailableError(
+                "The settings clickhouse.* are missing; without them set patterns.source to csv and patterns.path."
+            )
+        table = self._config.table
+        place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
+        try:
+            with connect(self._clickhouse) as client, explained(self._clickhouse, "read the tracking patterns"):
+                if not client.query(f"EXISTS TABLE {quoted(table)}").first_row[0]:
+                    raise PatternsUnavailableError(
+                        f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
+                        "or set patterns.source to csv."
+                    )
+                # The table may be the user's own: its columns are found by name, whatever their types.
+                result = client.query(f"SELECT id, resource_tracking FROM {quoted(table)}")  # noqa: S608 - quoted
+        except WarehouseError as error:
+            raise PatternsUnavailableError(f"The tracking patterns can't be read: {error}") from error
+        return _validated(list(result.named_results()), place)
+
+    def _cached(self, unavailable: PatternsUnavailableError) -> list[Pattern]:
+        path = self._config.cache_path
+        if path is None or not path.exists():
+            raise PatternsUnavailableError(
+                f"{unavailable} There is no cache file to go on with either."
+            ) from unavailable
+        cache = _read_cache(path)
+        age = dt.datetime.now(dt.UTC) - cache.read_at
+        logger.warning(
+            "%s Going on with the %d patterns cached in %s %.1f hours ago.",
+            unavailable,
+            len(cache.patterns),
+            path,
+            age.total_seconds() / 3600,
+        )
+        return _patterns(cache.patterns)
+
+
+def _read_cache(path: Path) -> _Cache:
+    try:
+        return _Cache.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise PatternsUnavailableError(
+            f"The cached tracking patterns in {path} can't be read: delete the file."
+        ) from error
+
+
+def _validated(rows: list[dict[str, Any]], place: str) -> list[_Row]:
+    try:
+        return TypeAdapter(list[_Row]).validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        row, *column = first["loc"]
+        name = ".".join(map(str, column))
+        raise PatternsUnavailableError(
+            f"Row {int(row) + 1} of the tracking patterns in {place} is wrong: {name}: {first['msg']}."
+        ) from error
+
+
+def _patterns(rows: list[_Row]) -> list[Pattern]:
+    return [Pattern(row.id, row.resource_tracking) for row in rows]

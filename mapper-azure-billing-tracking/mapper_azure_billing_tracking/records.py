@@ -1,0 +1,142 @@
+"""Usage records as bytes, and the frames of columns that are read from them; nothing is judged here.
+
+A frame is read in one of two ways with the same result. The quick one is Polars' JSON reader, with types that make it
+refuse a value that is not what the schema says (as Categorical it refuses a number where a text should be, as String it
+would rewrite it). What it refuses is read by msgspec, value by value, as the text that came.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from mapper_azure_billing_tracking.json_text import json_text
+from mapper_azure_billing_tracking.rules import given_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapper_azure_billing_tracking.config import ProcessingConfig
+
+_TEXTS = (
+    *("account_owner_id", "account_name", "service_administrator_id", "subscription_guid", "subscription_name", "date"),
+    *("product", "meter_id", "meter_category", "meter_sub_category", "meter_region", "meter_name", "resource_location"),
+    *("consumed_service", "instance_id", "service_info1", "service_info2", "additional_info", "tags"),
+    *("store_service_identifier", "department_name", "cost_center", "unit_of_measure", "resource_group"),
+    *("billing_currency", "charge_type", "extra"),
+)
+_FLOATS = ("consumed_quantity", "resource_rate", "extended_cost")
+_INTEGERS = ("subscription_id",)
+_KEY_TEXTS = ("enrollment_number", "billing_month", "snapshot_at")
+_ROW_NUMBER = "row_number"
+INPUT_COLUMNS = (*_TEXTS, *_FLOATS, *_INTEGERS, *_KEY_TEXTS, _ROW_NUMBER)
+"""The columns that the mapper reads, by our names."""
+
+_record = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class MalformedRecordError(Exception):
+    """A record can't be read at all, or doesn't say which month it belongs to."""
+
+
+@dataclass(frozen=True)
+class UsageRecords:
+    """Consecutive usage records.
+
+    Attributes:
+        records: The JSON object of each.
+        line_numbers: The line of the input that each came from, from 1.
+    """
+
+    records: list[bytes]
+    line_numbers: Sequence[int]
+
+
+def read_frame(usage: UsageRecords, config: ProcessingConfig) -> pl.DataFrame:
+    """Read usage records into columns.
+
+    Args:
+        usage: The records.
+        config: The mapper's settings: names of the input's columns.
+
+    Returns:
+        A row for each record: the text and number columns as ``given.<name>`` (numbers as Float64 or Int64 where
+        each of them is one, else as texts), and enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
+
+    Raises:
+        MalformedRecordError: A record is not a JSON object, or lacks a key column.
+    """
+    names = {name: config.columns.get(name, name) for name in INPUT_COLUMNS}
+    frame = _read_quickly(usage.records, names)
+    if frame is None:
+        frame = _read_exactly(usage, names)
+    return _with_keys(frame, usage, names)
+
+
+def original_text(record: bytes, column: str) -> str | None:
+    """The text of a value as it came: a string as it is, null or missing as None, anything else as its compact JSON.
+
+    Args:
+        record: The record's JSON.
+        column: The column's name in the record.
+    """
+    raw = _record.decode(record).get(column)
+    return None if raw is None else json_text(raw)
+
+
+def _read_quickly(records: list[bytes], names: dict[str, str]) -> pl.DataFrame | None:
+    lines = pl.Series(records, dtype=pl.Binary).bin
+    if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
+        return None  # Polars takes half of a surrogate pair for U+0000
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        **{names[name]: pl.Categorical for name in (*_TEXTS, *_KEY_TEXTS)},
+        **{names[name]: pl.Float64 for name in _FLOATS},
+        **{names[name]: pl.Int64 for name in (*_INTEGERS, _ROW_NUMBER)},
+    }
+    try:
+        frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=schema)
+    except pl.exceptions.PolarsError:
+        return None  # a value is not what the schema says, or no JSON: the exact reader tells which
+    if frame.height != len(records):
+        return None
+    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+
+
+def _read_exactly(usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
+    columns: dict[str, list[str | None]] = {name: [] for name in names.values()}
+    for record, line_number in zip(usage.records, usage.line_numbers, strict=True):
+        try:
+            values = _record.decode(record)
+            for name, column in columns.items():
+                raw = values.get(name)
+                column.append(None if raw is None else json_text(raw))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedRecordError(
+                f"Line {line_number} of the input is no record that can be read: {error}."
+            ) from error
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+
+def _with_keys(frame: pl.DataFrame, usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
+    keys = frame.select(
+        pl.col(names["enrollment_number"]).alias("enrollment_number"),
+        pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
+        pl.col(names["snapshot_at"])
+        .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
+        .alias("snapshot_at"),
+        pl.col(names[_ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(_ROW_NUMBER),
+    )
+    for key in keys.columns:
+        missing = keys[key].is_null()
+        if missing.any():
+            row = missing.arg_true()[0]
+            raise MalformedRecordError(
+                f"Line {usage.line_numbers[row]} of the input has no readable {names[key]}, so it belongs to no month; "
+                "for a tap that names it otherwise there is the setting columns."
+            )
+    renamed = {names[name]: given_name(name) for name in (*_TEXTS, *_FLOATS, *_INTEGERS)}
+    return frame.select(pl.col(column).alias(name) for column, name in renamed.items()).with_columns(keys)

@@ -1,0 +1,103 @@
+"""Writes Singer lines: frames as RECORD lines or as BATCH files, other messages one at a time."""
+
+from __future__ import annotations
+
+import io
+import sys
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import polars as pl
+from singer_sdk import singerlib as singer
+from singer_sdk.singerlib.encoding import GenericSingerWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mapper_azure_billing_tracking.staging import StagingTable
+
+
+@dataclass(slots=True)
+class Lines(singer.Message):
+    """Singer lines that are written as they are."""
+
+    lines: bytes
+
+
+@dataclass(slots=True)
+class BatchMessage(singer.Message):
+    """A BATCH message: rows that lie in files.
+
+    Attributes:
+        stream: The stream of the rows.
+        encoding: Format of the files.
+        manifest: Their addresses.
+    """
+
+    stream: str
+    encoding: dict[str, str]
+    manifest: list[str]
+
+    def __post_init__(self) -> None:
+        """Set the type of the message."""
+        self.type = singer.SingerMessageType.BATCH
+
+
+class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
+    """Writes messages to standard output, which is flushed after every message but RECORDs."""
+
+    def serialize_message(self, message: singer.Message) -> bytes:
+        """The line of a message, or the lines that it holds."""
+        if isinstance(message, Lines):
+            return message.lines
+        return msgspec.json.encode(message.to_dict()) + b"\n"
+
+    def write_message(self, message: singer.Message) -> None:
+        """Write a message."""
+        sys.stdout.buffer.write(self.serialize_message(message))
+        if not isinstance(message, Lines):
+            sys.stdout.buffer.flush()
+
+
+def record_lines(stream: str, frame: pl.DataFrame) -> Lines:
+    """The RECORD lines of a frame's rows, dates and times in ISO form.
+
+    Args:
+        stream: The stream of the rows.
+        frame: The rows.
+    """
+    buffer = io.BytesIO()
+    frame.select(
+        pl.lit("RECORD").alias("type"), pl.lit(stream).alias("stream"), pl.struct(pl.all()).alias("record")
+    ).write_ndjson(buffer)
+    return Lines(buffer.getvalue())
+
+
+def batch_file(
+    table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"], directory: Path
+) -> BatchMessage:
+    """Write a frame into a file of its own. Who reads an Arrow file deletes it.
+
+    Args:
+        table: The table that the rows are for.
+        frame: The rows.
+        file_format: JSON lines, or an Arrow IPC file.
+        directory: The folder of the file.
+
+    Returns:
+        The message that names the file.
+    """
+    path = directory / f"{table.table}-{uuid.uuid4().hex}.{file_format}"
+    part = path.with_suffix(".part")
+    if file_format == "arrow":
+        # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
+        json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
+        frame.with_columns(pl.col(json_columns).fill_null("{}")).write_ipc(part, compat_level=pl.CompatLevel.oldest())
+        encoding = {"format": "arrow"}
+    else:
+        frame.write_ndjson(part)
+        encoding = {"format": "jsonl", "compression": "none"}
+    part.rename(path)
+    return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])
