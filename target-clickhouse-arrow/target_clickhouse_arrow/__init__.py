@@ -1,0 +1,1 @@
+"""target-clickhouse, and Arrow BATCH files besides."""

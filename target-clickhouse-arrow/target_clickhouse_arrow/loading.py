@@ -1,0 +1,157 @@
+"""One Arrow table into one ClickHouse table that exists; files, messages and the making of tables are elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from sqlalchemy.engine import make_url
+
+from target_clickhouse_arrow.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+    from clickhouse_connect.driver.client import Client
+
+logger = logging.getLogger(__name__)
+# The driver logs a warning with a trace before it raises; the sentence made of it here says the same.
+logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+
+# Seconds between attempts to connect while the server refuses connections: it may be starting again.
+WAITS = (1.0, 2.0, 4.0)
+
+# A file is one block, so a failed insert leaves nothing of it in a partition: without async_insert (the default from
+# ClickHouse 26) no other client's rows join it, and with minimum sizes of 0 the server does not regroup it.
+ONE_BLOCK = {"async_insert": 0, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0}
+
+_HOLDS_NULL = re.compile(r"(LowCardinality\()?Nullable\(|Variant\(|Dynamic")
+_FROM_CLICKHOUSE = re.compile(r"Code: \d+\. DB::Exception: .*", re.DOTALL)
+
+
+class Warehouse:
+    """The ClickHouse that target-clickhouse's settings name, over HTTP.
+
+    Args:
+        config: the target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`, `secure`
+            and `verify`.
+
+    Attributes:
+        name: host and port, for messages.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Reads the settings; nothing is sent yet.
+
+        Raises:
+            LoadError: if the settings name another driver than `http`.
+        """
+        self._access = _access(config)
+        self.name = f"{self._access['host']}:{self._access['port']}"
+
+    def connect(self, waits: Sequence[float] = WAITS) -> Client:
+        """A client that has spoken with the server.
+
+        A refused connection is tried again, since nothing was sent; nothing else is, and no insert ever.
+
+        Args:
+            waits: seconds between the attempts.
+
+        Raises:
+            LoadError: if the server can't be reached or does not let this user in.
+        """
+        try:
+            return clickhouse_connect.get_client(
+                **self._access, autogenerate_session_id=False, show_clickhouse_errors="scrub"
+            )
+        except ClickHouseError as error:
+            if not waits or not _was_refused(error):
+                raise LoadError(f"ClickHouse at {self.name} can't be used: {_cause(error)}") from error
+        logger.warning("ClickHouse at %s refuses connections; next attempt in %.0f s.", self.name, waits[0])
+        time.sleep(waits[0])
+        return self.connect(waits[1:])
+
+    def insert(self, client: Client, table: str, rows: pa.Table, origin: object) -> None:
+        """Inserts `rows` into `table` by column name; columns that are not in `rows` get their defaults.
+
+        Args:
+            client: from `connect`.
+            table: as SQL names it, with or without a database.
+            rows: may be empty; the columns are checked nevertheless.
+            origin: what to call the rows in an error.
+
+        Raises:
+            LoadError: if the table is missing or lacks a column, a null meets a column that can't hold it (ClickHouse
+                would store the default, so that money became 0), or ClickHouse refuses the rows.
+        """
+        try:
+            columns = {row["name"]: row["type"] for row in client.query(f"DESCRIBE TABLE {table}").named_results()}
+            _check(rows, columns)
+            if rows.num_rows:
+                client.insert_arrow(table, rows, settings=ONE_BLOCK)
+        except (ClickHouseError, ValueError) as error:
+            reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {_cause(error)}"
+            raise LoadError(reason) from error
+
+
+def _access(config: Mapping[str, Any]) -> dict[str, Any]:
+    if config.get("sqlalchemy_url"):
+        url = make_url(config["sqlalchemy_url"])
+        config = {
+            **config,
+            "driver": url.get_driver_name() or "http",
+            "host": url.host,
+            "port": url.port,
+            "username": url.username,
+            "password": url.password,
+            "database": url.database,
+            "secure": url.query.get("protocol") == "https",
+            "verify": str(url.query.get("verify", "true")).lower() not in {"false", "0"},
+        }
+    if config["driver"] != "http":
+        raise LoadError(
+            "Arrow files go over ClickHouse's HTTP interface: set driver to http, and port to its HTTP port."
+        )
+    return {
+        "host": config["host"] or "localhost",
+        "port": config["port"] or 8123,
+        "username": config["username"] or "default",
+        "password": config.get("password") or "",
+        "database": config["database"] or "default",
+        "interface": "https" if config["secure"] else "http",
+        "verify": config["verify"],
+    }
+
+
+def _check(rows: pa.Table, columns: Mapping[str, str]) -> None:
+    unknown = [name for name in rows.column_names if name not in columns]
+    if unknown:
+        raise ValueError(f"the table has no column {', '.join(unknown)}.")
+    for name in rows.column_names:
+        nulls = rows.column(name).null_count
+        if nulls and not _HOLDS_NULL.match(columns[name]):
+            hint = " (an empty JSON object is written {})" if columns[name].startswith("JSON") else ""
+            raise ValueError(f"{nulls} of {rows.num_rows} rows have a null in {name}, which is {columns[name]}{hint}.")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _was_refused(error: BaseException) -> bool:
+    return any(isinstance(link, ConnectionRefusedError) for link in _chain(error))
+
+
+def _cause(error: BaseException) -> str:
+    """ClickHouse's own words if there are any, else the system's, else those of the error."""
+    system = [link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror]
+    said = _FROM_CLICKHOUSE.search(str(error))
+    text = said.group() if said else (system[-1] if system else str(error))
+    return " ".join(text.split())

@@ -1,0 +1,59 @@
+"""The sink of target-clickhouse that also takes Arrow files; RECORDs, and files of other formats, go the stock way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_clickhouse.sinks import ClickhouseSink
+
+from target_clickhouse_arrow.errors import LoadError
+from target_clickhouse_arrow.files import local_path, read_table
+from target_clickhouse_arrow.loading import Warehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding
+
+
+class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickhouse has no types
+    """One stream's way into its table.
+
+    target-clickhouse creates or alters the table when the SCHEMA comes: `number` becomes Float32, and a column that is
+    not Nullable becomes String where the schema says string. Here this waits for the first RECORD, so that a table
+    which gets Arrow files only keeps the types it has, and a missing one is an error.
+    """
+
+    _is_set_up = False
+
+    def setup(self) -> None:
+        """Leaves the table alone until the first RECORD."""
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Loads RECORDs as target-clickhouse does, its set-up of the table first."""
+        if not self._is_set_up:
+            super().setup()
+            self._is_set_up = True
+        super().process_batch(context)
+
+    def process_batch_files(self, encoding: BaseBatchFileEncoding, files: Sequence[str]) -> None:
+        """Inserts each Arrow file into the table and then deletes it.
+
+        Raises:
+            LoadError: if a file can't be loaded; it stays where it is, and so do those after it.
+        """
+        if encoding.format != "arrow":
+            super().process_batch_files(encoding, files)
+            return
+        if encoding.compression:
+            raise LoadError(f"An Arrow file is not compressed as a whole, but its message says {encoding.compression}.")
+        if self.config["load_method"] == "overwrite":
+            raise LoadError("Arrow files are appended to the table: load_method overwrite is not for them.")
+        warehouse = Warehouse(self.config)
+        with warehouse.connect() as client:
+            for path in map(local_path, files):
+                rows = read_table(path)
+                warehouse.insert(client, self.full_table_name, rows, path)
+                path.unlink()
+                self.tally_record_written(rows.num_rows)
+                self.logger.info("Loaded %d rows of %s into %s.", rows.num_rows, path, self.full_table_name)

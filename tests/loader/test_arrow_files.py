@@ -1,0 +1,115 @@
+"""Arrow BATCH files end in the table or stay where they are; how they get to ClickHouse is in test_connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pytest
+from loader.conftest import PASSWORD, arrow_file, batch, failure, schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loader.conftest import Loader
+
+    from sandbox.launch import ClickHouse
+
+
+def test_files_are_loaded_by_column_name_and_deleted(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    made = clickhouse.execute("SHOW CREATE TABLE bill")
+    first, second = tmp_path / "part 1.arrow", tmp_path / "part-2.arrow"
+    later = pa.array([1788257472346] * 2, pa.timestamp("ms", "UTC"))
+    files = [arrow_file(first), arrow_file(second, 2, snapshot_at=later, text=pa.array(["ä", None]))]
+    ended = loader.run([schema(), batch(*files), {"type": "STATE", "value": {"month": 8}}])
+    assert (ended.returncode, ended.stdout) == (0, '{"month": 8}\n'), ended.stderr
+    rows = clickhouse.query("SELECT *, toString(cost) AS exact FROM bill ORDER BY snapshot_at, row_number")
+    assert [row["id"] for row in rows] == [0, 10, 20, 0, 10], "a column that the file lacks gets its default"
+    assert [row["text"] for row in rows] == [None, None, None, "ä", None]
+    assert {row["exact"] for row in rows} == {"123456789012.345678901234567890123456"}
+    assert [row["snapshot_at"] for row in rows[2:4]] == ["2026-09-01 10:11:12.345", "2026-09-01 10:11:12.346"]
+    assert (rows[0]["billing_month"], rows[0]["tags"]) == ("2026-08-01", {"app": "x"})
+    assert not first.exists()
+    assert not second.exists()
+    assert clickhouse.execute("SHOW CREATE TABLE bill") == made, "a SCHEMA alone changes no column"
+
+
+def test_a_file_delivered_twice_counts_once(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    files = [arrow_file(tmp_path / f"{name}.arrow", 50) for name in ("once", "again")]
+    url = f"clickhouse+http://{clickhouse.user}:{quote(PASSWORD, '')}@{clickhouse.host}:{clickhouse.port}/default"
+    ended = loader.run([schema(), batch(*files)], sqlalchemy_url=url, host="nowhere.invalid", password="")
+    assert ended.returncode == 0, ended.stderr
+    assert clickhouse.query("SELECT count() AS n, sum(row_number) AS s FROM bill FINAL") == [{"n": 50, "s": 1225}]
+
+
+def test_a_file_of_many_record_batches_is_one_block(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    rows = 1_200_000  # more than ClickHouse by itself puts into one block
+    clickhouse.execute("CREATE OR REPLACE TABLE bill (id UInt64) ORDER BY id")
+    path = tmp_path / "part.arrow"
+    numbers = pa.table({"id": pa.array(range(rows), pa.uint64())})
+    with pa.ipc.new_file(str(path), numbers.schema) as writer:
+        writer.write_table(numbers, max_chunksize=100_000)
+    assert loader.run([schema(), batch(path)]).returncode == 0
+    blocks = "SELECT sum(rows) AS n, min(min_block_number) = max(max_block_number) AS one FROM system.parts"
+    assert clickhouse.query(f"{blocks} WHERE table = 'bill' AND active") == [{"n": rows, "one": 1}]
+
+
+def nulls(kind: pa.DataType) -> pa.Array:
+    return pa.array([None, None, None], kind)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cause"),
+    [
+        ({"extra": pa.array([1, 2, 3])}, "the table has no column extra."),
+        ({"tags": nulls(pa.string())}, "3 of 3 rows have a null in tags, which is JSON"),
+        ({"cost": nulls(pa.decimal128(38, 18))}, "3 of 3 rows have a null in cost, which is Decimal(76, 38)."),
+        ({"tags": pa.array(["{}", "{}", "app: x"])}, "Code: 117. DB::Exception: Cannot parse JSON object"),
+    ],
+)
+def test_a_file_that_does_not_fit_stays_and_nothing_of_it_is_loaded(
+    loader: Loader, clickhouse: ClickHouse, tmp_path: Path, columns: dict[str, Any], cause: str
+) -> None:
+    fits, bad, after = (tmp_path / name for name in ("fits.arrow", "bad.arrow", "after.arrow"))
+    ended = loader.run([schema(), batch(arrow_file(fits), arrow_file(bad, 3, **columns), arrow_file(after))])
+    place = f"table bill of ClickHouse at {clickhouse.host}:{clickhouse.port}"
+    assert failure(ended).startswith(f"{bad} was not loaded into {place}: {cause}")
+    assert [path.exists() for path in (fits, bad, after)] == [False, True, True]
+    assert clickhouse.query("SELECT count() AS n FROM bill") == [{"n": 3}]
+
+
+def test_a_missing_table_is_an_error_and_is_not_made(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    path = arrow_file(tmp_path / "part.arrow")
+    ended = loader.run([schema("absent"), batch(path, stream="absent")])
+    assert "into table absent of ClickHouse at" in failure(ended)
+    assert "(UNKNOWN_TABLE)" in failure(ended)
+    assert path.exists()
+    assert clickhouse.execute("EXISTS TABLE absent") == "0\n"
+
+
+def test_a_file_cut_short_is_an_error_and_stays(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    path = arrow_file(tmp_path / "part.arrow", 1000)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert failure(loader.run([schema(), batch(path)])).startswith(f"The Arrow file {path} can't be read: ")
+    assert path.exists()
+    assert clickhouse.query("SELECT count() AS n FROM bill") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "sentence"),
+    [
+        ("file:///nowhere/part.arrow", {}, "The Arrow file /nowhere/part.arrow can't be read: "),
+        ("s3://bucket/part.arrow", {}, "The Arrow file 's3://bucket/part.arrow' can't be loaded: only file:///"),
+        ("", {"load_method": "overwrite"}, "Arrow files are appended to the table: load_method overwrite is not"),
+        ("", {"driver": "native"}, "Arrow files go over ClickHouse's HTTP interface: set driver to http"),
+        ("", {"password": "wrong"}, "ClickHouse at 127.0.0.1:{port} can't be used: Code: 516. DB::Exception: "),
+    ],
+)
+def test_what_can_not_work_is_one_sentence(
+    loader: Loader, tmp_path: Path, url: str, settings: dict[str, Any], sentence: str
+) -> None:
+    path = arrow_file(tmp_path / "part.arrow")
+    ended = loader.run([schema(), batch(url or path)], **settings)
+    assert failure(ended).startswith(sentence.format(**loader.settings))
+    assert path.exists()
