@@ -1,0 +1,192 @@
+"""One embedded ClickHouse (chdb) for many clients: its databases, settings and sessions; it knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+from chdb.session import Session
+
+from sandbox.clickhouse_errors import ClickHouseError, from_engine
+from sandbox.clickhouse_sql import Statement, quote, read_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one client asks for.
+
+    Attributes:
+        text: the SQL, with the rows of an INSERT behind it.
+        database: the database of unqualified names, '' for the default one.
+        default_format: the output format if the statement names none.
+        settings: ClickHouse settings for this statement only.
+        parameters: values of `{name:Type}`, as ClickHouse escapes them.
+        session_id: '' or the session whose temporary tables and SETs are seen.
+        session_timeout: seconds after which an unused session is forgotten.
+        read_only: whether only reading statements are allowed (HTTP GET).
+    """
+
+    text: bytes
+    database: str = ""
+    default_format: str = "TabSeparated"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    session_id: str = ""
+    session_timeout: float = 60
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it.
+
+    Attributes:
+        body: the result in `output_format`.
+        output_format: None if the statement has no result.
+        rows_read: rows of the result.
+        rows_written: rows that went into tables.
+    """
+
+    body: bytes
+    output_format: str | None
+    rows_read: int = 0
+    rows_written: int = 0
+
+
+class _Handle(Protocol):
+    """The part of chdb's untyped `Session` that is used here."""
+
+    def query(self, sql: str | bytes, fmt: str = ...) -> Any: ...  # noqa: ANN401 - chdb's result has no type
+
+    def send_insert(self, query: str | bytes, fmt: str) -> Any: ...  # noqa: ANN401 - nor has its insert
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *about: object) -> None: ...
+
+
+class Engine:
+    """The databases in one folder. Statements run one after another, whichever thread they come from.
+
+    Args:
+        folder: where chdb keeps the databases; what is in it is there again at the next start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the folder; raises chdb's error if another process has it open."""
+        self._lock = threading.Lock()
+        self._folder = str(folder)
+        # chdb ends the engine with its last handle: this one is held as long as the server runs.
+        self._first: _Handle | None = self._open()
+        self._sessions: dict[str, tuple[_Handle, float]] = {}
+        about = self._first.query("SELECT version(), timezone()", "TabSeparatedRaw").bytes().decode()
+        self.version, self.timezone = about.strip().split("\t")
+
+    def run(self, request: Request) -> Answer:
+        """Runs one statement.
+
+        Raises:
+            ClickHouseError: whatever ClickHouse would answer.
+        """
+        statement = read_statement(request.text)
+        if not statement.verb:
+            raise ClickHouseError(62, "SYNTAX_ERROR", "Syntax error: Empty query")
+        if request.read_only and not (statement.reads or statement.verb in {"SET", "USE"}):
+            raise ClickHouseError(
+                164,
+                "READONLY",
+                "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. "
+                "You should use method POST for modifying queries.",
+            )
+        with self._lock:
+            if self._first is None:
+                raise ClickHouseError(210, "NETWORK_ERROR", "The server is shutting down.")
+            try:
+                return self._run(statement, request)
+            except RuntimeError as error:  # chdb's own errors are RuntimeErrors too
+                raise from_engine(error) from error
+
+    def close(self) -> None:
+        """Waits for the statement that runs and closes every handle."""
+        with self._lock:
+            for handle, _ in self._sessions.values():
+                handle.close()
+            self._sessions.clear()
+            if self._first is not None:
+                self._first.close()
+            self._first = None
+
+    def _open(self) -> _Handle:
+        return cast("_Handle", Session(self._folder))  # type: ignore[no-untyped-call]
+
+    def _run(self, statement: Statement, request: Request) -> Answer:
+        self._forget_idle_sessions()
+        if not request.session_id:
+            # A handle of its own costs 2 ms and nothing set for this statement is left behind.
+            with self._open() as handle:
+                _prepare(handle, request)
+                return _execute(handle, statement, request.default_format)
+        handle = self._session(request)
+        before = _current_settings(handle, request.settings)
+        try:
+            _prepare(handle, request)
+            return _execute(handle, statement, request.default_format)
+        finally:
+            for name, value in before.items():
+                handle.query(f"SET {name} = {value}")
+
+    def _session(self, request: Request) -> _Handle:
+        known = self._sessions.get(request.session_id)
+        handle = known[0] if known else self._open()
+        self._sessions[request.session_id] = (handle, time.monotonic() + request.session_timeout)
+        return handle
+
+    def _forget_idle_sessions(self) -> None:
+        now = time.monotonic()
+        for session_id in [key for key, (_, expires) in self._sessions.items() if expires < now]:
+            handle, _ = self._sessions.pop(session_id)
+            handle.close()
+
+
+def _prepare(handle: _Handle, request: Request) -> None:
+    if request.database:
+        handle.query(f"USE `{request.database.replace('`', '``')}`")
+    names = {**request.settings, **{f"param_{name}": value for name, value in request.parameters.items()}}
+    for name, value in names.items():
+        if not _SETTING_NAME.match(name):
+            raise ClickHouseError(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'.")
+        handle.query(f"SET {name} = {quote(value)}")
+
+
+def _current_settings(handle: _Handle, names: Mapping[str, str]) -> dict[str, str]:
+    """For each of the named settings what `SET name =` puts it back to (TabSeparated escapes as literals do)."""
+    if not names:
+        return {}
+    rows = handle.query("SELECT name, value, changed FROM system.settings", "TabSeparated").bytes().decode()
+    settings = {}
+    for row in rows.splitlines():
+        name, value, changed = row.split("\t")
+        settings[name] = f"'{value}'" if changed == "1" else "DEFAULT"
+    return {name: settings[name] for name in names if name in settings}
+
+
+def _execute(handle: _Handle, statement: Statement, default_format: str) -> Answer:
+    if statement.input_format is None:
+        result = handle.query(statement.text, default_format)
+        body = result.bytes() or b""
+        output_format = (statement.output_format or default_format) if body or statement.reads else None
+        return Answer(body, output_format, result.rows_read(), result.rows_written())
+    with handle.send_insert(statement.text, statement.input_format) as insert:
+        insert.append(statement.rows)
+        return Answer(b"", None, rows_written=insert.finish().rows_written)
