@@ -1,0 +1,170 @@
+"""The demo: a simulated bill through the real pipeline into an embedded ClickHouse, and what a user wants to see of it.
+
+Run by ``script/demo`` from the project's folder, which has the plugins installed.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sandbox.generator import example_patterns
+from sandbox.launch import running_api, running_clickhouse
+
+if TYPE_CHECKING:
+    from sandbox.launch import Api, ClickHouse
+
+ENROLLMENT = "88888888"
+MONTHS = 4
+PIPELINE = ("tap-azure-ea-billing", "mapper", "target-clickhouse")
+
+QUERIES = {
+    "Cost by month and application (before tax, the ten largest)": """
+        SELECT billing_month, resource_tracking AS application, count() AS rows, round(sum(extended_cost), 2) AS cost
+        FROM azure_billing_detail
+        GROUP BY billing_month, application ORDER BY billing_month, cost DESC LIMIT 10 BY billing_month""",
+    "Unallocated: rows that no pattern matches": """
+        SELECT billing_month, count() AS rows, round(sum(extended_cost), 2) AS cost,
+               round(100 * cost / any(total), 1) AS percent_of_cost
+        FROM azure_billing_detail
+        JOIN (SELECT billing_month, sum(extended_cost) AS total FROM azure_billing_detail GROUP BY billing_month) AS month
+          USING (billing_month)
+        WHERE NOT arrayExists(
+          pattern -> pattern != '' AND (
+            positionCaseInsensitiveUTF8(arrayElement(splitByChar('/', trimRight(instance_id, '/')), -1), pattern) > 0
+            OR positionCaseInsensitiveUTF8(ifNull(resource_group, ''), pattern) > 0
+            OR positionCaseInsensitiveUTF8(ifNull(subscription_guid, ''), pattern) > 0),
+          (SELECT groupArray(trimBoth(resource_tracking)) FROM d_application_tag))
+        GROUP BY billing_month ORDER BY billing_month""",
+    "Conflicts: resources that more than one pattern matched (the ten largest)": """
+        SELECT billing_month, instance_id, selected_match, match_count, sum(row_count) AS rows,
+               round(sum(extended_cost), 2) AS cost
+        FROM dq_tagging_audit FINAL
+        WHERE conflict AND (enrollment_number, billing_month, snapshot_at) IN (
+          SELECT enrollment_number, billing_month, max(snapshot_at) FROM stg_azure_billing_month
+          GROUP BY enrollment_number, billing_month)
+        GROUP BY ALL ORDER BY cost DESC LIMIT 10""",
+    "Findings by rule, of the newest snapshots": """
+        SELECT rule, severity, column, count() AS findings, round(sum(extended_cost), 2) AS cost, any(value) AS example
+        FROM dq_billing_issue FINAL
+        WHERE (enrollment_number, billing_month, snapshot_at) IN (
+          SELECT enrollment_number, billing_month, max(snapshot_at) FROM stg_azure_billing_month
+          GROUP BY enrollment_number, billing_month)
+        GROUP BY ALL ORDER BY rule, severity, column""",
+}
+
+GO_ON = """\
+To load your own bill:
+  cp .env.example .env                                     and fill in enrollment, API key and ClickHouse
+  .venv/bin/meltano invoke warehouse patterns import FILE.csv     (columns id, resource_tracking)
+  .venv/bin/meltano run tap-azure-ea-billing mapper target-clickhouse
+  .venv/bin/meltano invoke warehouse check
+"""
+
+
+@click.command(help="Load a simulated Azure bill into an embedded ClickHouse and show it.")
+@click.option("--rows", default=5_000, show_default=True, help="Usage rows of each month.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".sandbox/demo"),
+    show_default=True,
+    help="Where the demo keeps its ClickHouse tables and Meltano's state; a second run goes on from there.",
+)
+def main(rows: int, folder: Path) -> None:
+    """Run the demo."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    folder.mkdir(parents=True, exist_ok=True)
+    today = dt.datetime.now(dt.UTC).date()
+    try:
+        with ExitStack() as servers:
+            clickhouse = servers.enter_context(running_clickhouse(folder / "clickhouse"))
+            api = servers.enter_context(
+                running_api(
+                    folder / "pages",
+                    enrollments=(ENROLLMENT,),
+                    first=_month(today, MONTHS - 1),
+                    last=_month(today, 0),
+                    rows=rows,
+                    page_size=1000,
+                )
+            )
+            _load_and_show(api, clickhouse, folder.resolve(), _month(today, MONTHS - 1))
+    except KeyboardInterrupt:
+        click.echo("Interrupted; both servers have ended.", err=True)
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        click.echo(f"`{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}.", err=True)
+        sys.exit(1)
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _month(today: dt.date, back: int) -> str:
+    year, month = divmod(today.year * 12 + today.month - 1 - back, 12)
+    return f"{year}-{month + 1:02}"
+
+
+def _load_and_show(api: Api, clickhouse: ClickHouse, folder: Path, first_month: str) -> None:
+    environment = {
+        **os.environ,
+        "CLICKHOUSE_HOST": clickhouse.host,
+        "CLICKHOUSE_PORT": str(clickhouse.port),
+        "CLICKHOUSE_USER": clickhouse.user,
+        "CLICKHOUSE_PASSWORD": clickhouse.password,
+        "CLICKHOUSE_DATABASE": "default",
+        "CLICKHOUSE_SECURE": "false",
+        "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
+        "MELTANO_ENVIRONMENT": "demo",
+        "TAP_AZURE_EA_BILLING_API_URL": api.url,
+        "TAP_AZURE_EA_BILLING_API_KEY": api.key(ENROLLMENT),
+        "TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER": ENROLLMENT,
+        "TAP_AZURE_EA_BILLING_START_DATE": f"{first_month}-01",
+    }
+    programs = Path(sys.executable).parent
+
+    def run(*command: str | Path) -> None:
+        click.secho(f"\n$ {' '.join([Path(command[0]).name, *map(str, command[1:])])}", bold=True)
+        sys.stdout.flush()
+        subprocess.run([*command], check=True, env=environment)  # noqa: S603 - our own programs
+
+    patterns = folder / "d_application_tag.csv"
+    with patterns.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "resource_tracking"), *example_patterns()])
+    run(programs / "azure-billing-warehouse", "patterns", "import", patterns)
+
+    started = time.monotonic()
+    run(programs / "meltano", "run", *PIPELINE)
+    seconds = time.monotonic() - started
+    run(programs / "azure-billing-warehouse", "check")
+    report = folder / "report.html"
+    run(programs / "azure-billing-warehouse", "report", "--output", report)
+
+    for title, query in QUERIES.items():
+        click.secho(f"\n{title}", bold=True)
+        click.echo(_table(clickhouse, query))
+    (loaded,) = clickhouse.query("SELECT toString(count()) AS rows FROM azure_billing_detail")
+    click.echo(f"{loaded['rows']} rows are published; the pipeline took {seconds:.1f} s. The report: {report}\n")
+    click.echo(GO_ON)
+
+
+def _table(clickhouse: ClickHouse, query: str) -> str:
+    settings: dict[str, Any] = {"output_format_pretty_color": 0, "output_format_pretty_row_numbers": 0}
+    listed = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return clickhouse.execute(f"{query} SETTINGS {listed} FORMAT PrettyCompactMonoBlock")
+
+
+if __name__ == "__main__":
+    main()
