@@ -33,33 +33,19 @@ QUERIES = {
         SELECT billing_month, resource_tracking AS application, count() AS rows, round(sum(extended_cost), 2) AS cost
         FROM azure_billing_detail
         GROUP BY billing_month, application ORDER BY billing_month, cost DESC LIMIT 10 BY billing_month""",
-    "Unallocated: rows that no pattern matches": """
-        SELECT billing_month, count() AS rows, round(sum(extended_cost), 2) AS cost,
-               round(100 * cost / any(total), 1) AS percent_of_cost
+    "Unallocated: rows that no pattern matches are tracked to their own resource (the ten largest)": """
+        SELECT resource_tracking AS resource, count() AS rows, round(sum(extended_cost), 2) AS cost
         FROM azure_billing_detail
-        JOIN (SELECT billing_month, sum(extended_cost) AS total FROM azure_billing_detail GROUP BY billing_month) AS month
-          USING (billing_month)
-        WHERE NOT arrayExists(
-          pattern -> pattern != '' AND (
-            positionCaseInsensitiveUTF8(arrayElement(splitByChar('/', trimRight(instance_id, '/')), -1), pattern) > 0
-            OR positionCaseInsensitiveUTF8(ifNull(resource_group, ''), pattern) > 0
-            OR positionCaseInsensitiveUTF8(ifNull(subscription_guid, ''), pattern) > 0),
-          (SELECT groupArray(trimBoth(resource_tracking)) FROM d_application_tag))
-        GROUP BY billing_month ORDER BY billing_month""",
-    "Conflicts: resources that more than one pattern matched (the ten largest)": """
-        SELECT billing_month, instance_id, selected_match, match_count, sum(row_count) AS rows,
+        WHERE resource_tracking NOT IN (SELECT upper(trimBoth(resource_tracking)) FROM d_application_tag)
+        GROUP BY resource ORDER BY cost DESC LIMIT 10""",
+    "Conflicts: resources that more than one pattern matches (the ten largest)": """
+        SELECT last_segment AS resource, resource_group, selected_match, match_count, sum(row_count) AS rows,
                round(sum(extended_cost), 2) AS cost
-        FROM dq_tagging_audit FINAL
-        WHERE conflict AND (enrollment_number, billing_month, snapshot_at) IN (
-          SELECT enrollment_number, billing_month, max(snapshot_at) FROM stg_azure_billing_month
-          GROUP BY enrollment_number, billing_month)
+        FROM azure_tagging_audit WHERE conflict
         GROUP BY ALL ORDER BY cost DESC LIMIT 10""",
-    "Findings by rule, of the newest snapshots": """
+    "Findings by rule": """
         SELECT rule, severity, column, count() AS findings, round(sum(extended_cost), 2) AS cost, any(value) AS example
-        FROM dq_billing_issue FINAL
-        WHERE (enrollment_number, billing_month, snapshot_at) IN (
-          SELECT enrollment_number, billing_month, max(snapshot_at) FROM stg_azure_billing_month
-          GROUP BY enrollment_number, billing_month)
+        FROM azure_billing_issue
         GROUP BY ALL ORDER BY rule, severity, column""",
 }
 

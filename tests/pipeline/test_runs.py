@@ -1,0 +1,130 @@
+"""The literal command over time: again, restated, broken off, killed; what is published must stay whole months."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from pipeline.project import ENROLLMENT, Project
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+MONTHS = ("2026-08", "2026-09", "2026-10")
+NO_RETRIES = {"TAP_AZURE_EA_BILLING_MAX_RETRIES": "0"}
+ALWAYS_OPEN = {"TAP_AZURE_EA_BILLING_RESTATEMENT_DAYS": "36500"}
+
+
+def assert_published(project: Project, *months: str) -> None:
+    """These months are published, each with what the API serves of it now, to the row and the cost."""
+    served = project.api.served(ENROLLMENT)
+    rejected = {
+        row["month"]: (row["rows"], Decimal(row["cost"]))
+        for row in project.query(
+            "SELECT formatDateTime(billing_month, '%Y-%m') AS month, toUInt32(rejected_row_count) AS rows, "
+            "rejected_extended_cost AS cost FROM {db}.azure_billing_month"
+        )
+    }
+    published = project.published()
+    assert tuple(published) == months
+    for month, (rows, cost) in published.items():
+        assert rows + rejected[month][0] == served[month]["row_count"]
+        total = Decimal(cost) + rejected[month][1]
+        assert abs(total - Decimal(served[month]["extended_cost"])) < Decimal("1e-6")
+
+
+def requested_months(project: Project) -> set[str]:
+    return {request["month"] for request in project.api.requests() if request["authorized"]}
+
+
+def test_a_second_run_goes_on_from_the_state_and_gives_the_same_totals(new_project: Callable[..., Project]) -> None:
+    project = new_project(rows=400, page_size=150)
+    project.load()
+    assert requested_months(project) == set(MONTHS)
+    assert_published(project, *MONTHS)
+    project.api.clear_requests()
+    project.load()
+    assert requested_months(project) == {MONTHS[-1]}
+    assert_published(project, *MONTHS)
+
+
+def test_a_restated_month_replaces_the_one_before_whatever_became_of_its_rows(
+    new_project: Callable[..., Project],
+) -> None:
+    project = new_project(rows=400, page_size=150)
+    project.load(**ALWAYS_OPEN)
+    before = project.published()
+    project.api.set_revision(ENROLLMENT, MONTHS[1], 2)
+    project.load(**ALWAYS_OPEN)
+    assert_published(project, *MONTHS)
+    after = project.published()
+    assert after[MONTHS[1]] != before[MONTHS[1]]
+    assert after[MONTHS[0]] == before[MONTHS[0]]
+
+
+def test_a_failure_in_the_third_month_publishes_the_first_two_and_the_next_run_goes_on_with_it(
+    new_project: Callable[..., Project],
+) -> None:
+    project = new_project(rows=400, page_size=150)  # three pages a month
+    project.api.set_faults(["500@8-999"])
+    ended = project.pipeline(**NO_RETRIES)
+    assert ended.returncode != 0
+    assert "2026-10" in ended.stdout
+    assert_published(project, *MONTHS[:2])
+    project.api.set_faults([])
+    project.api.clear_requests()
+    project.load()
+    assert MONTHS[0] not in requested_months(project)
+    assert_published(project, *MONTHS)
+
+
+def test_a_failed_extraction_of_a_restated_month_leaves_the_snapshot_before_it(
+    new_project: Callable[..., Project],
+) -> None:
+    project = new_project(rows=400, page_size=150)
+    project.load()
+    before = project.published()
+    project.api.set_revision(ENROLLMENT, MONTHS[2], 1)
+    project.api.set_faults(["malformed@3-999"])
+    assert project.pipeline(**NO_RETRIES).returncode != 0
+    assert project.published() == before
+    project.api.set_faults([])
+    project.load()
+    assert_published(project, *MONTHS)
+
+
+@pytest.mark.parametrize("requests", [2, 17, 33])
+def test_a_run_killed_at_any_point_publishes_whole_months_only(
+    new_project: Callable[..., Project], requests: int
+) -> None:
+    project = new_project(rows=1500, page_size=100)  # fifteen pages a month
+    process = project.start_pipeline()
+    _wait_for_requests(project, process, requests)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    published = tuple(project.published())
+    assert published == MONTHS[: len(published)]
+    assert_published(project, *published)
+    ended = project.pipeline_after_a_kill()
+    assert ended.returncode == 0, ended.stdout
+    assert_published(project, *MONTHS)
+
+
+def _wait_for_requests(project: Project, process: subprocess.Popen[str], requests: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(project.api.requests()) < requests:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+
+
+def test_the_job_loads_and_checks(new_project: Callable[..., Project]) -> None:
+    project = new_project(rows=100, page_size=150)
+    ended = project.meltano("run", "azure-billing")
+    assert ended.returncode == 0, ended.stdout
+    assert "3 months: All of them add up." in ended.stdout
+    assert_published(project, *MONTHS)
