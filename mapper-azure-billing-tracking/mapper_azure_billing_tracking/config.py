@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path  # noqa: TC003 - Pydantic reads the annotations at run time
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from singer_sdk.singerlib.schema import resolve_schema_references
 
-
-def _unset_if_blank(value: Any) -> Any:  # noqa: ANN401 - whatever the configuration holds
-    """Meltano passes an unset environment variable on as an empty string."""
-    if isinstance(value, dict):
-        return {name: entry for name, entry in value.items() if entry != ""}
-    return value
+from mapper_azure_billing_tracking.usage import COLUMNS
 
 
 class Settings(BaseModel):
     """Base of all settings: an unknown name is an error, an empty value is unset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unset_if_empty(cls, settings: Any) -> Any:  # noqa: ANN401 - whatever the configuration holds
+        """Meltano passes an unset environment variable on as an empty string."""
+        if isinstance(settings, dict):
+            return {name: value for name, value in settings.items() if value != ""}
+        return settings
 
 
 class ClickHouseConfig(Settings):
@@ -105,12 +109,39 @@ class ProcessingConfig(Settings):
         title="Create tables",
         description="Create and check the tables, where clickhouse is set.",
     )
-    patterns: Annotated[PatternsConfig, BeforeValidator(_unset_if_blank)] = Field(
+    patterns: PatternsConfig = Field(
         default_factory=PatternsConfig, title="Patterns", description="Where the tracking patterns come from (R16)."
     )
-    clickhouse: Annotated[ClickHouseConfig | None, BeforeValidator(_unset_if_blank)] = Field(
+    clickhouse: ClickHouseConfig | None = Field(
         None, title="ClickHouse", description="Where the patterns are read and the tables are made."
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _known_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(columns) - set(COLUMNS)):
+            raise ValueError(f"no column that the mapper reads: {', '.join(unknown)}; those are {', '.join(COLUMNS)}")
+        names = Counter(columns.get(column, column) for column in COLUMNS)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"more than one column would be read from {', '.join(twice)}")
+        return columns
+
+    @field_validator("tag_columns")
+    @classmethod
+    def _known_tag_columns(cls, tag_columns: dict[str, str]) -> dict[str, str]:
+        known = set(TAG_COLUMNS.values())
+        if unknown := sorted(set(tag_columns.values()) - known):
+            raise ValueError(f"no column for a tag: {', '.join(unknown)}; those are {', '.join(sorted(known))}")
+        if len(set(tag_columns.values())) < len(tag_columns):
+            raise ValueError("two tags would fill the same column")
+        return tag_columns
+
+    @field_validator("month_stream")
+    @classmethod
+    def _another_stream(cls, month_stream: str, info: ValidationInfo) -> str:
+        if month_stream == info.data.get("stream"):
+            raise ValueError("this is the stream of the usage rows")
+        return month_stream
 
 
 def config_jsonschema(model: type[Settings]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from mapper_azure_billing_tracking.create import ensure_tables
 from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
 from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
-from mapper_azure_billing_tracking.reader import LINE, USAGE, UsageReader
-from mapper_azure_billing_tracking.records import INPUT_COLUMNS, MalformedRecordError, UsageRecords
+from mapper_azure_billing_tracking.reader import LINE, LINE_NUMBER, USAGE, UsageReader
+from mapper_azure_billing_tracking.records import MalformedRecordError, UsageRecords
 from mapper_azure_billing_tracking.staging import (
     AzureBillingDetail,
     BillingIssue,
@@ -31,7 +31,8 @@ from mapper_azure_billing_tracking.staging import (
 )
 from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Transform
-from mapper_azure_billing_tracking.writer import FrameWriter, Lines, batch_file, record_lines
+from mapper_azure_billing_tracking.usage import COLUMNS, NOT_READ
+from mapper_azure_billing_tracking.writer import BatchFileError, FrameWriter, Lines, batch_file, record_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +45,7 @@ _OPERATOR_ERRORS = (
     PatternsUnavailableError,
     MalformedRecordError,
     MalformedMonthError,
+    BatchFileError,
     InvalidInputLine,
 )
 
@@ -104,7 +106,8 @@ class MapperAzureBillingTracking(InlineMapper):
         stream = message_dict["stream"]
         if stream == self.settings.stream:
             self._prepare()
-            unknown = sorted(message_dict["schema"].get("properties", {}).keys() - self._input_names())
+            schema = self.message_reader.deserialize_json(message_dict[LINE])["schema"]
+            unknown = sorted(schema.get("properties", {}).keys() - self._input_names())
             if unknown and AzureBillingDetail.table not in self._described:
                 self.logger.info("Columns of %s that are not staged: %s.", stream, ", ".join(unknown))
             return self._describe(AzureBillingDetail, TaggingAudit, BillingIssue)
@@ -118,12 +121,14 @@ class MapperAzureBillingTracking(InlineMapper):
         if USAGE in message_dict:
             return self._transformed(message_dict[USAGE])
         if message_dict["stream"] == self.settings.month_stream:
-            return [self._rows(BillingMonth, self._months.close(message_dict[LINE]))]
+            line_number = message_dict[LINE_NUMBER]
+            self._require_description(BillingMonth, line_number)
+            return [self._rows(BillingMonth, self._months.close(message_dict[LINE], line_number))]
         return [Lines(message_dict[LINE])]
 
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass a state on; the reader has handed on before it what was read before it."""
-        return [singer.StateMessage(value=message_dict["value"])]
+        return [Lines(message_dict[LINE], flush=True)]
 
     def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Drop the versions of our streams, whose snapshots replace each other; pass others."""
@@ -183,9 +188,12 @@ class MapperAzureBillingTracking(InlineMapper):
                 self._described.add(table.table)
                 yield singer.SchemaMessage(table.table, table.singer_schema(), list(table.key_properties))
 
+    def _require_description(self, table: type[StagingTable], line_number: int) -> None:
+        if table.table not in self._described:
+            raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
+
     def _transformed(self, usage: UsageRecords) -> Iterator[singer.Message]:
-        if AzureBillingDetail.table not in self._described:
-            raise InvalidInputLine(f"Line {usage.line_numbers[0]} of the input is a record before its SCHEMA.")
+        self._require_description(AzureBillingDetail, usage.line_numbers[0])
         self._refresh_patterns()
         outcome = self._transform(usage)
         self._months.add(outcome.tallies)
@@ -202,8 +210,7 @@ class MapperAzureBillingTracking(InlineMapper):
             return record_lines(table.table, frame)
         if self._directory is None:
             self._directory = self.settings.batch_directory or Path(tempfile.mkdtemp(prefix="azure-billing-"))
-            self._directory.mkdir(parents=True, exist_ok=True)
-        return batch_file(table, frame, self.settings.output, self._directory.resolve())
+        return batch_file(table, frame, self.settings.output, self._directory.absolute())
 
     def _input_names(self) -> set[str]:
-        return {self.settings.columns.get(name, name) for name in INPUT_COLUMNS}
+        return {self.settings.columns.get(name, name) for name in COLUMNS} | set(NOT_READ)

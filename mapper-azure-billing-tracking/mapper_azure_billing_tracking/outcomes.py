@@ -27,7 +27,11 @@ class _Month(msgspec.Struct):
     completed_at: dt.datetime
 
 
-_month_line = msgspec.json.Decoder(msgspec.defstruct("_MonthLine", [("record", _Month)]))
+class _MonthLine(msgspec.Struct):
+    record: _Month
+
+
+_month_line = msgspec.json.Decoder(_MonthLine)
 
 
 class MalformedMonthError(Exception):
@@ -49,11 +53,12 @@ class MonthOutcomes:
             self._open.setdefault(snapshot, Tally()).add(tally)
             self.run.add(tally)
 
-    def close(self, line: bytes) -> pl.DataFrame:
+    def close(self, line: bytes, line_number: int) -> pl.DataFrame:
         """Close a month.
 
         Args:
             line: The tap's RECORD line that says that the month is complete.
+            line_number: Its number in the input.
 
         Returns:
             The row of ``stg_azure_billing_month``; ``extended_cost`` is the tap's exact sum, as text.
@@ -62,9 +67,11 @@ class MonthOutcomes:
             MalformedMonthError: The record lacks a column, or one can't be read.
         """
         try:
-            month: _Month = _month_line.decode(line).record
+            month = _month_line.decode(line).record
         except msgspec.DecodeError as error:
-            raise MalformedMonthError(f"A record of the month stream can't be read: {error}.") from error
+            raise MalformedMonthError(
+                f"Line {line_number} of the input is no month row that can be read: {error}."
+            ) from error
         snapshot = SnapshotKey(month.enrollment_number, month.billing_month, _milliseconds(month.snapshot_at))
         tally = self._open.pop(snapshot, Tally())
         self.months += 1

@@ -75,11 +75,7 @@ class PatternSource:
                 raise
             return self._cached(unavailable)
         if self._config.cache_path is not None:
-            cache = _Cache(read_at=dt.datetime.now(dt.UTC), patterns=rows)
-            part = self._config.cache_path.with_name(f"{self._config.cache_path.name}.part")
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(cache.model_dump_json(), encoding="utf-8")
-            part.replace(self._config.cache_path)
+            _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=rows))
         logger.info("Read %d tracking patterns from %s.", len(rows), self._config.path or self._config.table)
         if not rows:
             logger.warning("There are no tracking patterns: every row is tracked to its own resource.")
@@ -91,7 +87,10 @@ class PatternSource:
             raise PatternsUnavailableError("The setting patterns.path is missing: patterns.source is csv.")
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                return _validated(list(csv.DictReader(file)), str(path))
+                reader = csv.DictReader(file)
+                if not {"id", "resource_tracking"} <= set(reader.fieldnames or ()):
+                    raise PatternsUnavailableError(f"The file {path} lacks the columns id and resource_tracking.")
+                return _validated(list(reader), str(path))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise PatternsUnavailableError(f"The tracking patterns can't be read from {path}: {error}.") from error
 
@@ -104,15 +103,18 @@ class PatternSource:
         place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
         try:
             with connect(self._clickhouse) as client, explained(self._clickhouse, "read the tracking patterns"):
-                if not client.query(f"EXISTS TABLE {quoted(table)}").first_row[0]:
+                if not client.command(f"EXISTS TABLE {quoted(table)}"):
                     raise PatternsUnavailableError(
                         f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
                         "or set patterns.source to csv."
                     )
-                # The table may be the user's own: its columns are found by name, whatever their types.
-                result = client.query(f"SELECT id, resource_tracking FROM {quoted(table)}")  # noqa: S608 - quoted
+                # As text, since the table may be the user's own, with columns of other types.
+                columns = "toString(tag.id) AS id, toString(tag.resource_tracking) AS resource_tracking"
+                result = client.query(f"SELECT {columns} FROM {quoted(table)} AS tag")  # noqa: S608 - quoted
         except WarehouseError as error:
-            raise PatternsUnavailableError(f"The tracking patterns can't be read: {error}") from error
+            raise PatternsUnavailableError(
+                f"The tracking patterns can't be read from table {table}: {error}"
+            ) from error
         return _validated(list(result.named_results()), place)
 
     def _cached(self, unavailable: PatternsUnavailableError) -> list[Pattern]:
@@ -131,6 +133,18 @@ class PatternSource:
             age.total_seconds() / 3600,
         )
         return _patterns(cache.patterns)
+
+
+def _write_cache(path: Path, cache: _Cache) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(cache.model_dump_json(), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise PatternsUnavailableError(
+            f"The tracking patterns can't be kept in patterns.cache_path: {error}."
+        ) from error
 
 
 def _read_cache(path: Path) -> _Cache:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.singerlib.encoding import GenericSingerReader
+from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from mapper_azure_billing_tracking.records import UsageRecords
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 USAGE = "usage"
 """Key of the group of usage records in the message that stands for it."""
-LINE = "line"
-"""Key of the line as it came, in every other message."""
+LINE, LINE_NUMBER = "line", "line_number"
+"""Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
 
+_TYPES = frozenset(SingerMessageType)
 _LINE_END = b"}}\n"
 _TIME_EXTRACTED = b',"time_extracted":"'
 _QUOTE_END = b'"}\n'
@@ -28,7 +30,17 @@ _QUOTE_END = b'"}\n'
 class _Line(msgspec.Struct):
     type: str
     stream: str | None = None
-    record: msgspec.Raw = msgspec.Raw(b"null")
+    record: msgspec.Raw = msgspec.Raw(b"")
+    schema: msgspec.Raw = msgspec.Raw(b"")
+    value: msgspec.Raw = msgspec.Raw(b"")
+
+    def lacks(self) -> str | None:
+        """The key that a message of this type must have and this one hasn't."""
+        needed = {"RECORD": ("stream", "record"), "SCHEMA": ("stream", "schema"), "STATE": ("value",)}
+        for key in needed.get(self.type, ("stream",)):
+            if not getattr(self, key):
+                return key
+        return None
 
 
 class UsageReader(GenericSingerReader[bytes]):
@@ -60,13 +72,13 @@ class UsageReader(GenericSingerReader[bytes]):
         return sys.stdin.buffer
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """Decode a line; it is also kept as it came, since a float doesn't keep its digits.
+        """Decode a line.
 
         Args:
             line: A line of the input.
         """
         message: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-        return {**message, LINE: line}
+        return message
 
     def process_lines(
         self,
@@ -78,7 +90,7 @@ class UsageReader(GenericSingerReader[bytes]):
         Args:
             file_input: The lines; standard input by default.
             callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
-                the key ``usage`` (UsageRecords) in place of ``record``.
+                the key ``usage`` (UsageRecords); all others have the line and its number.
 
         Returns:
             How many messages of each type there were.
@@ -87,38 +99,25 @@ class UsageReader(GenericSingerReader[bytes]):
             InvalidInputLine: A line is no Singer message; the error says which.
         """
         counts: Counter[str] = Counter()
-        records: list[bytes] = []
-        line_numbers: list[int] = []
-        batch_size = self._batch_size_rows()
-
-        def hand_on() -> None:
-            nonlocal records, line_numbers, batch_size
-            if records:
-                group = UsageRecords(records, line_numbers)
-                records, line_numbers = [], []
-                callbacks["RECORD"]({"type": "RECORD", "stream": self._stream, USAGE: group})
-                counts["RECORD"] += len(group.records)
-                batch_size = self._batch_size_rows()
-
-        for line_number, line in enumerate(file_input or self.default_input, 1):
-            record = self._plain_record(line)
-            if record is None and line.strip():
-                message = self._classify(line, line_number)
-                if message.type == "RECORD" and message.stream == self._stream:
-                    record = bytes(message.record)
-                else:
-                    if message.type != "RECORD" or message.stream in self._closing_streams:
-                        hand_on()
-                    if (callback := callbacks.get(message.type)) is None:
-                        raise InvalidInputLine(f"Line {line_number} of the input has the unknown type {message.type}.")
-                    callback(self.deserialize_json(line))
-                    counts[message.type] += 1
-            if record is not None:
-                records.append(record)
-                line_numbers.append(line_number)
-                if len(records) >= batch_size:
-                    hand_on()
-        hand_on()
+        groups = _Groups(self._stream, callbacks, self._batch_size_rows)
+        with groups:
+            for line_number, line in enumerate(file_input or self.default_input, 1):
+                record = self._plain_record(line)
+                if record is None and line.strip():
+                    message = self._classify(line, line_number)
+                    if message.type == "RECORD" and message.stream == self._stream:
+                        record = bytes(message.record)
+                    else:
+                        if message.type != "RECORD" or message.stream in self._closing_streams:
+                            groups.hand_on()
+                        groups.wait()
+                        passed = {"type": message.type, "stream": message.stream, LINE: line, LINE_NUMBER: line_number}
+                        callbacks[message.type](passed)
+                        counts[message.type] += 1
+                if record is not None:
+                    groups.add(record, line_number)
+                    counts["RECORD"] += 1
+            groups.hand_on()
         return counts
 
     def _plain_record(self, line: bytes) -> bytes | None:
@@ -127,11 +126,68 @@ class UsageReader(GenericSingerReader[bytes]):
             if line.endswith(_LINE_END):
                 return line[len(self._prefix) : -2]
             if line.endswith(_QUOTE_END) and (end := line.rfind(_TIME_EXTRACTED)) > 0:
-                return line[len(self._prefix) : end]
+                record = line[len(self._prefix) : end]
+                return record if record.endswith(b"}") else None
         return None
 
     def _classify(self, line: bytes, line_number: int) -> _Line:
         try:
-            return self._decoder.decode(line)
+            message = self._decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInputLine(f"Line {line_number} of the input is no Singer message: {error}.") from error
+        if message.type not in _TYPES:
+            raise InvalidInputLine(f"Line {line_number} of the input has the unknown type {message.type}.")
+        if (key := message.lacks()) is not None:
+            raise InvalidInputLine(f"Line {line_number} of the input, a {message.type}, has no {key}.")
+        return message
+
+
+class _Groups:
+    """Gathers usage records, and hands each group on while the next is read: Polars works beside the reading thread.
+
+    One group is under way at a time. As a context manager it waits for the last one; an error of a group is raised by
+    the next call, at the latest by the end of the context.
+    """
+
+    def __init__(
+        self, stream: str, callbacks: dict[str, Callable[[dict[str, Any]], None]], batch_size_rows: Callable[[], int]
+    ) -> None:
+        self._stream = stream
+        self._callback = callbacks["RECORD"]
+        self._batch_size_rows = batch_size_rows
+        self._size = batch_size_rows()
+        self._records: list[bytes] = []
+        self._line_numbers: list[int] = []
+        self._under_way: Future[None] | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        self._executor.shutdown()
+        self.wait()
+
+    def add(self, record: bytes, line_number: int) -> None:
+        """Add a record; a full group is handed on."""
+        self._records.append(record)
+        self._line_numbers.append(line_number)
+        if len(self._records) >= self._size:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand the gathered records on, after those before them."""
+        self.wait()
+        if self._records:
+            group = UsageRecords(self._records, self._line_numbers)
+            self._records, self._line_numbers = [], []
+            # Nothing is under way now: memory can be measured, and given back.
+            self._size = self._batch_size_rows()
+            message = {"type": "RECORD", "stream": self._stream, USAGE: group}
+            self._under_way = self._executor.submit(self._callback, message)
+
+    def wait(self) -> None:
+        """Wait until what was handed on has been written."""
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            under_way.result()

@@ -1,6 +1,7 @@
 """Usage records as bytes, and the frames of columns that are read from them; nothing is judged here.
 
-A frame is read in one of two ways with the same result. The quick one is Polars' JSON reader, with types that make it
+A frame is read in one of two ways with the same result, as long as no name comes twice in a record (which JSON advises
+against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it
 refuse a value that is not what the schema says (as Categorical it refuses a number where a text should be, as String it
 would rewrite it). What it refuses is read by msgspec, value by value, as the text that came.
 """
@@ -8,6 +9,7 @@ would rewrite it). What it refuses is read by msgspec, value by value, as the te
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,27 +18,18 @@ import polars as pl
 
 from mapper_azure_billing_tracking.json_text import json_text
 from mapper_azure_billing_tracking.rules import given_name
+from mapper_azure_billing_tracking.usage import COLUMNS, FLOATS, INTEGERS, KEY_TEXTS, ROW_NUMBER, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapper_azure_billing_tracking.config import ProcessingConfig
 
-_TEXTS = (
-    *("account_owner_id", "account_name", "service_administrator_id", "subscription_guid", "subscription_name", "date"),
-    *("product", "meter_id", "meter_category", "meter_sub_category", "meter_region", "meter_name", "resource_location"),
-    *("consumed_service", "instance_id", "service_info1", "service_info2", "additional_info", "tags"),
-    *("store_service_identifier", "department_name", "cost_center", "unit_of_measure", "resource_group"),
-    *("billing_currency", "charge_type", "extra"),
-)
-_FLOATS = ("consumed_quantity", "resource_rate", "extended_cost")
-_INTEGERS = ("subscription_id",)
-_KEY_TEXTS = ("enrollment_number", "billing_month", "snapshot_at")
-_ROW_NUMBER = "row_number"
-INPUT_COLUMNS = (*_TEXTS, *_FLOATS, *_INTEGERS, *_KEY_TEXTS, _ROW_NUMBER)
-"""The columns that the mapper reads, by our names."""
-
 _record = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 class MalformedRecordError(Exception):
@@ -70,7 +63,7 @@ def read_frame(usage: UsageRecords, config: ProcessingConfig) -> pl.DataFrame:
     Raises:
         MalformedRecordError: A record is not a JSON object, or lacks a key column.
     """
-    names = {name: config.columns.get(name, name) for name in INPUT_COLUMNS}
+    names = {name: config.columns.get(name, name) for name in COLUMNS}
     frame = _read_quickly(usage.records, names)
     if frame is None:
         frame = _read_exactly(usage, names)
@@ -84,7 +77,7 @@ def original_text(record: bytes, column: str) -> str | None:
         record: The record's JSON.
         column: The column's name in the record.
     """
-    raw = _record.decode(record).get(column)
+    raw = _decode(record).get(column)
     return None if raw is None else json_text(raw)
 
 
@@ -93,9 +86,9 @@ def _read_quickly(records: list[bytes], names: dict[str, str]) -> pl.DataFrame |
     if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
         return None  # Polars takes half of a surrogate pair for U+0000
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        **{names[name]: pl.Categorical for name in (*_TEXTS, *_KEY_TEXTS)},
-        **{names[name]: pl.Float64 for name in _FLOATS},
-        **{names[name]: pl.Int64 for name in (*_INTEGERS, _ROW_NUMBER)},
+        **{names[name]: pl.Categorical for name in (*TEXTS, *KEY_TEXTS)},
+        **{names[name]: pl.Float64 for name in FLOATS},
+        **{names[name]: pl.Int64 for name in (*INTEGERS, ROW_NUMBER)},
     }
     try:
         frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=schema)
@@ -103,22 +96,33 @@ def _read_quickly(records: list[bytes], names: dict[str, str]) -> pl.DataFrame |
         return None  # a value is not what the schema says, or no JSON: the exact reader tells which
     if frame.height != len(records):
         return None
-    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+    frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+    # An integer of more than 64 bits passes for a text, as Rust's name of it.
+    misread = frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("Static(").any())).item()
+    return None if misread else frame
 
 
 def _read_exactly(usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
     columns: dict[str, list[str | None]] = {name: [] for name in names.values()}
     for record, line_number in zip(usage.records, usage.line_numbers, strict=True):
         try:
-            values = _record.decode(record)
+            values = _decode(record)
             for name, column in columns.items():
                 raw = values.get(name)
                 column.append(None if raw is None else json_text(raw))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRecordError(
                 f"Line {line_number} of the input is no record that can be read: {error}."
             ) from error
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+
+def _decode(record: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _record.decode(record)
+    except msgspec.DecodeError:
+        # Half of a surrogate pair is JSON, but no text: U+FFFD takes its place, as in every decoder that goes on.
+        return _record.decode(_ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], record))
 
 
 def _with_keys(frame: pl.DataFrame, usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
@@ -128,7 +132,7 @@ def _with_keys(frame: pl.DataFrame, usage: UsageRecords, names: dict[str, str]) 
         pl.col(names["snapshot_at"])
         .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
         .alias("snapshot_at"),
-        pl.col(names[_ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(_ROW_NUMBER),
+        pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
     )
     for key in keys.columns:
         missing = keys[key].is_null()
@@ -138,5 +142,5 @@ def _with_keys(frame: pl.DataFrame, usage: UsageRecords, names: dict[str, str]) 
                 f"Line {usage.line_numbers[row]} of the input has no readable {names[key]}, so it belongs to no month; "
                 "for a tap that names it otherwise there is the setting columns."
             )
-    renamed = {names[name]: given_name(name) for name in (*_TEXTS, *_FLOATS, *_INTEGERS)}
+    renamed = {names[name]: given_name(name) for name in (*TEXTS, *FLOATS, *INTEGERS)}
     return frame.select(pl.col(column).alias(name) for column, name in renamed.items()).with_columns(keys)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from mapper_azure_billing_tracking.config import TAG_COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -192,7 +194,8 @@ def r9_tag_columns(tag_columns: Mapping[str, str]) -> Rule:
     Args:
         tag_columns: Tag -> column.
     """
-    return Rule("R9", {column: pl.col(tag_name(column)) for column in tag_columns.values()})
+    filled = {column: pl.col(tag_name(column)) for column in tag_columns.values()}
+    return Rule("R9", {column: filled.get(column, pl.lit(None, pl.String)) for column in TAG_COLUMNS.values()})
 
 
 def r10_sku() -> Rule:

@@ -184,4 +184,7 @@ def _tallies(tracked: pl.DataFrame, found: pl.DataFrame, audited: pl.DataFrame) 
 
 
 def _sum(rows: pl.DataFrame) -> float:
-    return math.fsum(rows["extended_cost"].drop_nulls().to_list())
+    try:
+        return math.fsum(rows["extended_cost"].drop_nulls().to_list())
+    except OverflowError:  # beyond what a 64-bit float holds: the month then doesn't add up, and is told so
+        return math.inf

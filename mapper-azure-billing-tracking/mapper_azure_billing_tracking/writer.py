@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Lines(singer.Message):
-    """Singer lines that are written as they are."""
+    """Singer lines that are written as they are.
+
+    Attributes:
+        lines: The lines, each with its end.
+        flush: Whether the reader must have them at once.
+    """
 
     lines: bytes
+    flush: bool = False
+
+
+class BatchFileError(Exception):
+    """A BATCH file can't be written; the message says where and why."""
 
 
 @dataclass(slots=True)
@@ -57,7 +67,7 @@ class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
     def write_message(self, message: singer.Message) -> None:
         """Write a message."""
         sys.stdout.buffer.write(self.serialize_message(message))
-        if not isinstance(message, Lines):
+        if not isinstance(message, Lines) or message.flush:
             sys.stdout.buffer.flush()
 
 
@@ -88,16 +98,24 @@ def batch_file(
 
     Returns:
         The message that names the file.
+
+    Raises:
+        BatchFileError: The file can't be written.
     """
     path = directory / f"{table.table}-{uuid.uuid4().hex}.{file_format}"
     part = path.with_suffix(".part")
-    if file_format == "arrow":
-        # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
-        json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
-        frame.with_columns(pl.col(json_columns).fill_null("{}")).write_ipc(part, compat_level=pl.CompatLevel.oldest())
-        encoding = {"format": "arrow"}
-    else:
-        frame.write_ndjson(part)
-        encoding = {"format": "jsonl", "compression": "none"}
-    part.rename(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if file_format == "arrow":
+            # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
+            json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
+            frame = frame.with_columns(pl.col(json_columns).fill_null("{}"))
+            frame.write_ipc(part, compat_level=pl.CompatLevel.oldest())
+            encoding = {"format": "arrow"}
+        else:
+            frame.write_ndjson(part)
+            encoding = {"format": "jsonl", "compression": "none"}
+        part.rename(path)
+    except OSError as error:
+        raise BatchFileError(f"A batch of {frame.height} rows can't be written to {directory}: {error}.") from error
     return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])

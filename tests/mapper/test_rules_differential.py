@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from mapper.oracle_json import same_json
 from mapper.oracle_tracking import Patterns, audit_rows, track
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
+from mapper_azure_billing_tracking.reader import USAGE, UsageReader
 from mapper_azure_billing_tracking.records import UsageRecords
 from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, TaggingAudit
 from mapper_azure_billing_tracking.tracking import Pattern, ResourceTrackingEngine
@@ -29,8 +31,14 @@ MAYBE_JSON_COLUMNS = {*STRING_COLUMNS, *ALL_TAG_COLUMNS, "service_info1", "servi
 
 
 def usage_records(lines: Iterable[bytes]) -> UsageRecords:
-    records = [bytes(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["record"]) for line in lines]
-    return UsageRecords(records, range(1, len(records) + 1))
+    """The records as the mapper's reader hands them on, all in one group."""
+    groups: list[UsageRecords] = []
+    reader = UsageReader("usage_details", batch_size_rows=lambda: 1_000_000)
+    reader.process_lines(
+        io.BytesIO(b"".join(line.rstrip(b"\n") + b"\n" for line in lines)),
+        {"RECORD": lambda message: groups.append(message[USAGE])},
+    )
+    return groups[0] if groups else UsageRecords([], [])
 
 
 def transformed(lines: list[bytes], patterns: list[tuple[int, str]], **config: Any) -> Outcome:
@@ -87,7 +95,7 @@ def assert_rules_hold(lines: list[bytes], patterns: list[tuple[int, str]], **con
         kept_record = msgspec.json.decode(lines[key[0] - 1], type=dict[str, msgspec.Raw])["record"]
         assert issue["record"] == (bytes(kept_record).decode() if key[2] == "reject" else None)
 
-    expected_audit = sorted(audit_rows(rows, matcher), key=repr)
+    expected_audit = audit_rows(rows, matcher)
     got_audit = sorted(
         (
             {**row, "snapshot_at": row["snapshot_at"].isoformat()}
@@ -95,8 +103,8 @@ def assert_rules_hold(lines: list[bytes], patterns: list[tuple[int, str]], **con
         ),
         key=repr,
     )
-    for row in expected_audit:
-        row["snapshot_at"] = dt.datetime.fromisoformat(row["snapshot_at"]).isoformat()
+    for expected_row in expected_audit:
+        expected_row["snapshot_at"] = dt.datetime.fromisoformat(expected_row["snapshot_at"]).isoformat()
     apart = {"audit_timestamp", "first_row_number", "extended_cost"}
     by_outcome = [name for name in outcome.audit.columns if name not in apart]
     assert sorted([[row[name] for name in by_outcome] for row in got_audit], key=repr) == sorted(
