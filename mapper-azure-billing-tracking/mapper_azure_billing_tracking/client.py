@@ -64,8 +64,9 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
 
 
 def _open(config: ClickHouseConfig, database: str | None) -> Client:
-    # The driver logs a line of its own for each transport error, without the host; our sentence says it all.
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    # The driver and its transport log lines of their own for each error; our sentence says it all.
+    for name in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with explained(config, "connect"):
         return clickhouse_connect.get_client(
             host=config.host,

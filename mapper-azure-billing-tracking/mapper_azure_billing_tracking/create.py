@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mapper_azure_billing_tracking import ddl
+from mapper_azure_billing_tracking import ddl, focus
 from mapper_azure_billing_tracking.client import WarehouseError, connect, connect_server, explained
 from mapper_azure_billing_tracking.column_types import holds
 from mapper_azure_billing_tracking.staging import TABLES
-from mapper_azure_billing_tracking.views import create_view, fingerprint, view_queries
+from mapper_azure_billing_tracking.views import OURS, create_view, fingerprint, view_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,9 @@ class _About(NamedTuple):
 def statements(config: ClickHouseConfig) -> list[str]:
     """Every statement that an empty ClickHouse needs, in order."""
     tables = [statement for model in TABLES for statement in ddl.create_tables(model, config).values()]
-    views = [create_view(name, query, config) for name, query in view_queries(config).items()]
-    return [ddl.create_database(config), *tables, *views]
+    look_ups = [focus.create_look_up(look_up, config) for look_up in focus.LOOK_UPS]
+    views = [create_view(name, query, config) for name, query in _queries(config).items()]
+    return [ddl.create_database(config), *tables, *look_ups, *views]
 
 
 def ensure_tables(config: ClickHouseConfig) -> None:
@@ -42,23 +43,14 @@ def ensure_tables(config: ClickHouseConfig) -> None:
     Raises:
         WarehouseError: ClickHouse can't be used, or a table can't hold the bill: with the statements to run.
     """
-    server = connect_server(config)
-    with explained(config, "create the database"):
+    with connect_server(config) as server, explained(config, "create the database"):
         found = server.query("SELECT 1 FROM system.databases WHERE name = {name:String}", {"name": config.database})
         if not found.result_rows:
             server.command(ddl.create_database(config))
-    server.close()
-    client = connect(config)
-    try:
-        with explained(config, "create the tables"):
-            needed = [statement for model in TABLES for statement in _table_statements(client, model, config)]
-            for statement in needed:
-                client.command(statement)
-        with explained(config, "create the views"):
-            for statement in _view_statements(client, config):
-                client.command(statement)
-    finally:
-        client.close()
+    with connect(config) as client, explained(config, "create the tables and views"):
+        needed = [statement for model in TABLES for statement in _table_statements(client, model, config)]
+        for statement in [*needed, *_derived_statements(client, config)]:
+            client.command(statement)
 
 
 def _table_statements(client: Client, model: type[StagingTable], config: ClickHouseConfig) -> list[str]:
@@ -136,7 +128,13 @@ def _refuse_columns(
     raise _refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit], config)
 
 
-def _view_statements(client: Client, config: ClickHouseConfig) -> list[str]:
+def _queries(config: ClickHouseConfig) -> dict[str, str]:
+    """SELECT by name of each view, in the order in which they can be made."""
+    return {**view_queries(config), focus.VIEW: focus.focus_query(config)}
+
+
+def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
+    """The statements for what can be made again at any time, as far as it is missing or of another version."""
     present = {
         name: (engine, comment)
         for name, engine, comment in client.query(
@@ -145,7 +143,13 @@ def _view_statements(client: Client, config: ClickHouseConfig) -> list[str]:
         ).result_rows
     }
     needed = []
-    for name, query in view_queries(config).items():
+    for look_up in focus.LOOK_UPS:
+        _, comment = present.get(look_up.table, ("", ""))
+        if look_up.table in present and not comment.startswith(OURS):
+            raise _refusal(look_up.table, "it is not ours", [ddl.rename_table(look_up.table, config)], config)
+        if comment != focus.look_up_fingerprint(look_up):
+            needed.append(focus.create_look_up(look_up, config))
+    for name, query in _queries(config).items():
         engine, comment = present.get(name, ("View", ""))
         if engine != "View":
             raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)

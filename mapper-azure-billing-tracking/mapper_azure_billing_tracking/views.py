@@ -29,6 +29,9 @@ ISSUES = "azure_billing_issue"
 AUDIT = "azure_tagging_audit"
 """The tagging audit of the published snapshots."""
 
+OURS = "azure-billing-warehouse "
+"""How the comment of everything that is made again with a new version begins."""
+
 _KEY = ", ".join(SNAPSHOT_KEY)
 
 
@@ -50,14 +53,16 @@ def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
 
 
 def fingerprint(query: str) -> str:
-    """What tells a view of this version from one of another, as ClickHouse rewrites a view's text."""
-    return f"azure-billing-warehouse {hashlib.sha256(query.encode()).hexdigest()[:16]}"
+    """What tells a view of this version from one of another (ClickHouse keeps its text, but rewritten)."""
+    return f"{OURS}{hashlib.sha256(query.encode()).hexdigest()[:16]}"
 
 
 def _snapshots(config: ClickHouseConfig) -> str:
     # FINAL counts a row that was delivered twice once. Counting by partition reads no key column; which snapshot a
     # partition is, comes from the parts' metadata. A snapshot without rows has no partition, hence ifNull.
-    months = ", ".join(f"month.{quoted(column.name)} AS {quoted(column.name)}" for column in BillingMonth.columns())
+    months = ",\n    ".join(
+        f"month.{quoted(column.name)} AS {quoted(column.name)}" for column in BillingMonth.columns()
+    )
     detail = qualified(config, AzureBillingDetail.table)
     joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
     partition_keys = ", ".join(f"partition.{name} AS {name}" for name in SNAPSHOT_KEY)
@@ -67,7 +72,9 @@ def _snapshots(config: ClickHouseConfig) -> str:
     ifNull(staged.row_count, 0) AS distinct_row_count,
     distinct_row_count = month.staged_row_count
         AND month.staged_row_count + month.rejected_row_count = month.row_count
-        AND month.received_row_count = month.row_count AS complete
+        AND month.received_row_count = month.row_count AS complete,
+    complete AND month.snapshot_at = maxIf(month.snapshot_at, complete)
+        OVER (PARTITION BY month.enrollment_number, month.billing_month) AS published
 FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
 LEFT JOIN
 (
@@ -81,11 +88,7 @@ ON {joined}"""
 
 
 def _published_months(config: ClickHouseConfig) -> str:
-    return f"""SELECT *
-FROM {qualified(config, SNAPSHOTS)}
-WHERE complete
-ORDER BY {_KEY} DESC
-LIMIT 1 BY enrollment_number, billing_month"""
+    return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
 def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:

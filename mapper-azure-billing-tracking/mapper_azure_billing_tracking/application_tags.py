@@ -1,0 +1,205 @@
+"""The table of tracking patterns, d_application_tag: its import from a CSV file, its list; R16 is in ``tracking``."""
+
+# ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from mapper_azure_billing_tracking.client import WarehouseError, connect, explained
+from mapper_azure_billing_tracking.ddl import create_replacing, literal, local_name, on_cluster, qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from clickhouse_connect.driver.client import Client
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+
+TABLE = "d_application_tag"
+_COLUMNS = ("`id` Int64", "`resource_tracking` String")
+_ORDER_BY = ("id", "resource_tracking")
+
+
+class ApplicationTag(BaseModel):
+    """A pattern: text that names an application, and the rank by which it wins over others (the lowest)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    resource_tracking: Annotated[str, StringConstraints(max_length=1000)]
+
+
+class TagFindings(BaseModel):
+    """What is odd about a set of patterns; nothing of it keeps the set from being used."""
+
+    duplicate_ids: dict[int, list[str]]
+    """Id -> the patterns that have it: the first one read wins."""
+    blank_ids: list[int]
+    """Ids of patterns that are blank: they are skipped."""
+    same_text: dict[str, list[int]]
+    """Pattern in upper case -> the ids it has: it is one pattern, with the lowest id."""
+    contained: dict[str, list[str]]
+    """Pattern in upper case -> the others that contain it: where they match, it matches too."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was found."""
+        return not (self.duplicate_ids or self.blank_ids or self.same_text or self.contained)
+
+
+_TAGS = TypeAdapter(list[ApplicationTag])
+
+
+def read_tags(path: Path) -> list[ApplicationTag]:
+    """The patterns of a CSV file with the columns id and resource_tracking, in its order.
+
+    Raises:
+        WarehouseError: the file can't be read, or a row isn't a pattern; with the row's line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if missing := {"id", "resource_tracking"} - set(reader.fieldnames or ()):
+                raise WarehouseError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
+            rows, lines = [], []
+            for row in reader:
+                rows.append({"id": row["id"], "resource_tracking": row["resource_tracking"] or ""})
+                lines.append(reader.line_num)
+        return _TAGS.validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        index, column = first["loc"][:2]
+        place = f"{path}, line {lines[int(index)]}"
+        raise WarehouseError(f"{place}: {column} is {first['input']!r}: {first['msg']}.") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WarehouseError(f"{path} can't be read as CSV: {error}.") from error
+
+
+def find_oddities(tags: Sequence[ApplicationTag]) -> TagFindings:
+    """Duplicates, blanks and patterns within others; the time grows with the text, not with the pairs of patterns."""
+    by_id: dict[int, list[str]] = defaultdict(list)
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for tag in tags:
+        by_id[tag.id].append(tag.resource_tracking)
+        by_text[tag.resource_tracking.upper()].append(tag.id)
+    texts = [text for text in by_text if text.strip()]
+    return TagFindings(
+        duplicate_ids={number: patterns for number, patterns in by_id.items() if len(patterns) > 1},
+        blank_ids=[tag.id for tag in tags if not tag.resource_tracking.strip()],
+        same_text={text: ids for text, ids in by_text.items() if text.strip() and len(ids) > 1},
+        contained=_contained(texts),
+    )
+
+
+def describe(findings: TagFindings) -> Iterator[str]:
+    """A sentence for each kind of oddity, with a few examples."""
+    if findings.duplicate_ids:
+        examples = [f"{number} ({', '.join(patterns)})" for number, patterns in findings.duplicate_ids.items()]
+        yield f"ids that stand at several patterns, so that it isn't said which wins: {_few(examples)}."
+    if findings.blank_ids:
+        yield f"blank patterns, which are skipped: ids {_few(map(str, findings.blank_ids))}."
+    if findings.same_text:
+        examples = [f"{text} ({', '.join(map(str, ids))})" for text, ids in findings.same_text.items()]
+        yield f"patterns that stand at several ids, of which the lowest counts: {_few(examples)}."
+    if findings.contained:
+        examples = [f"{text} in {', '.join(others[:3])}" for text, others in findings.contained.items()]
+        yield f"patterns that others contain, so that both match: {_few(examples)}."
+
+
+def _few(examples: Iterable[str], limit: int = 10) -> str:
+    listed = list(examples)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
+
+
+def import_tags(config: ClickHouseConfig, tags: Sequence[ApplicationTag]) -> None:
+    """Replace the content of d_application_tag; a reader sees the old patterns or the new ones, never none.
+
+    The table is made if it is missing. The new content goes into a table of its own, which then takes the name.
+
+    Raises:
+        WarehouseError: there is no pattern in `tags`, or ClickHouse can't be reached or refuses.
+    """
+    if not any(tag.resource_tracking.strip() for tag in tags):
+        raise WarehouseError("There is no pattern to import, and the ones in ClickHouse are kept.")
+    with connect(config) as client, explained(config, f"replace the patterns in {TABLE}"):
+        _replace(client, config, tags)
+
+
+def list_tags(config: ClickHouseConfig, table: str = TABLE) -> list[tuple[str, str]]:
+    """Id and pattern of every row, as text, whatever the types of the table's columns.
+
+    Raises:
+        WarehouseError: the table can't be read.
+    """
+    with connect(config) as client, explained(config, f"read the patterns in {table}"):
+        rows = client.query(
+            "SELECT ifNull(toString(id), ''), ifNull(toString(resource_tracking), '') "
+            f"FROM {qualified(config, table)} ORDER BY id, resource_tracking"
+        ).result_rows
+    return [(number, pattern) for number, pattern in rows]
+
+
+def _replace(client: Client, config: ClickHouseConfig, tags: Sequence[ApplicationTag]) -> None:
+    for statement in create_replacing(TABLE, _COLUMNS, _ORDER_BY, config).values():
+        client.command(statement)
+    _refuse_other_table(client, config)
+    cluster = on_cluster(config)
+    table, incoming = (qualified(config, local_name(config, name)) for name in (TABLE, f"{TABLE}_incoming"))
+    client.command(f"DROP TABLE IF EXISTS {incoming}{cluster} SYNC")
+    client.command(f"CREATE TABLE {incoming}{cluster} AS {table}")
+    # As text, since the table may be the user's own, with an id of another type.
+    lines = io.StringIO()
+    # Quoted, since ClickHouse trims what is not.
+    csv.writer(lines, quoting=csv.QUOTE_ALL).writerows((tag.id, tag.resource_tracking) for tag in tags)
+    client.raw_insert(incoming, ("id", "resource_tracking"), lines.getvalue(), fmt="CSV")
+    arrived = client.query(f"SELECT toString(id), toString(resource_tracking) FROM {incoming}").result_rows
+    if {tuple(row) for row in arrived} != {(str(tag.id), tag.resource_tracking) for tag in tags}:
+        # ClickHouse takes 300 for a UInt8 and makes 44 of it, without a word.
+        raise WarehouseError(
+            f"The columns of {config.database}.{TABLE} can't hold the patterns as they are: the old ones are kept."
+        )
+    client.command(f"EXCHANGE TABLES {incoming} AND {table}{cluster}")
+    client.command(f"DROP TABLE {incoming}{cluster} SYNC")
+
+
+def _refuse_other_table(client: Client, config: ClickHouseConfig) -> None:
+    columns = client.query(
+        "SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+        {"database": config.database, "table": TABLE},
+    ).result_columns[0]
+    if others := sorted(set(columns) - {"id", "resource_tracking"}):
+        raise WarehouseError(
+            f"The table {config.database}.{TABLE} has columns of its own ({', '.join(others)}) that an import would "
+            "empty: change its rows where they are kept."
+        )
+    engine = client.command(
+        f"SELECT engine FROM system.tables WHERE database = {literal(config.database)} AND name = {literal(TABLE)}"
+    )
+    if config.cluster and engine != "Distributed":
+        raise WarehouseError(
+            f"The table {config.database}.{TABLE} was not made by `patterns import`: its engine is {engine}."
+        )
+
+
+def _contained(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Text -> the other texts that contain it, by one automaton over all of them."""
+    if not texts:
+        return {}
+    frame = pl.DataFrame({"text": texts}).with_columns(
+        within=pl.col("text").str.extract_many(pl.lit(pl.Series(texts)).implode(), overlapping=True)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for text, within in frame.iter_rows():
+        for other in dict.fromkeys(within):
+            if other != text:
+                found[other].append(text)
+    return dict(found)

@@ -1,0 +1,179 @@
+"""The command azure-billing-warehouse: its options, output and exit codes; the work is in the other modules.
+
+Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 it can't be done or told, with a sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from mapper_azure_billing_tracking import application_tags
+from mapper_azure_billing_tracking.check import check as check_months
+from mapper_azure_billing_tracking.check_table import render
+from mapper_azure_billing_tracking.client import WarehouseError
+from mapper_azure_billing_tracking.config import ClickHouseConfig
+from mapper_azure_billing_tracking.create import ensure_tables, statements
+from mapper_azure_billing_tracking.prune import prune as prune_snapshots
+from mapper_azure_billing_tracking.report import write_report
+
+_DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
+
+
+class _Commands(click.Group):
+    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except WarehouseError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+
+
+def _month(_: click.Context, parameter: click.Parameter, text: str | None) -> dt.date | None:
+    if text is None:
+        return None
+    try:
+        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise click.BadParameter(f"{text} is not a month such as 2026-08", param=parameter) from None
+
+
+@click.group(cls=_Commands, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+@click.option(
+    "--host", envvar="CLICKHOUSE_HOST", default=_DEFAULTS["host"], show_envvar=True, help="Host of the HTTP interface."
+)
+@click.option("--port", envvar="CLICKHOUSE_PORT", default=_DEFAULTS["port"], show_envvar=True, help="Its port.")
+@click.option("--user", envvar="CLICKHOUSE_USER", default=_DEFAULTS["username"], show_envvar=True, help="User.")
+@click.option(
+    "--password-file",
+    envvar="CLICKHOUSE_PASSWORD_FILE",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the password; without it the environment variable CLICKHOUSE_PASSWORD is used.",
+)
+@click.option(
+    "--database", envvar="CLICKHOUSE_DATABASE", default=_DEFAULTS["database"], show_envvar=True, help="Database."
+)
+@click.option(
+    "--secure/--no-secure", envvar="CLICKHOUSE_SECURE", default=False, show_envvar=True, help="Connect by HTTPS."
+)
+@click.option(
+    "--verify/--no-verify", envvar="CLICKHOUSE_VERIFY", default=True, show_envvar=True, help="Verify its certificate."
+)
+@click.option(
+    "--json-type",
+    envvar="CLICKHOUSE_JSON_TYPE",
+    default=_DEFAULTS["json_type"],
+    show_envvar=True,
+    type=click.Choice(["JSON", "String"]),
+    help="Type of the columns tags and additional_info.",
+)
+@click.option("--cluster", envvar="CLICKHOUSE_CLUSTER", show_envvar=True, help="Cluster on which the tables are.")
+@click.version_option(package_name="mapper-azure-billing-tracking")
+@click.pass_context
+def main(ctx: click.Context, /, user: str, password_file: Path | None, **connection: Any) -> None:  # noqa: ANN401 - options
+    """Makes, checks, prunes and reports the ClickHouse tables of the Azure bill."""
+    password = (
+        password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        if password_file
+        else os.environ.get("CLICKHOUSE_PASSWORD", "")
+    )
+    try:
+        ctx.obj = ClickHouseConfig(username=user, password=password, **connection)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.UsageError(f"{first['loc'][0]} is {first['input']!r}: {first['msg']}") from error
+
+
+@main.command()
+@click.option("--print", "only_print", is_flag=True, help="Print the statements for an empty ClickHouse and run none.")
+@click.pass_obj
+def create(config: ClickHouseConfig, *, only_print: bool) -> None:
+    """Makes the missing database, tables and views, and adds columns; drops nothing."""
+    if only_print:
+        click.echo("\n\n".join(f"{statement};" for statement in statements(config)))
+        return
+    ensure_tables(config)
+    click.echo(f"The tables and views are in {config.database} on {config.host}:{config.port}.")
+
+
+@main.command()
+@click.option(
+    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="For people or machines."
+)
+@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month to check; all without it.")
+@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
+@click.pass_context
+def check(ctx: click.Context, output: str, since: dt.date | None, patterns_table: str) -> None:
+    """Tells for each month whether what Azure billed is in the tables, to the row and the cost.
+
+    Exit code 0: every month adds up; 1: one doesn't; 2: it can't be told (no connection, no tables, no month).
+    """
+    result = check_months(ctx.obj, patterns_table=patterns_table, since=since)
+    if result is None:
+        raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
+    click.echo(json.dumps(result.model_dump(mode="json"), indent=2) if output == "json" else render(result))
+    ctx.exit(0 if result.status == "ok" else 1)
+
+
+@main.command()
+@click.option("--keep", type=click.IntRange(min=1), default=2, help="Newest complete snapshots of a month that stay.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be dropped.")
+@click.pass_obj
+def prune(config: ClickHouseConfig, *, keep: int, dry_run: bool) -> None:
+    """Drops superseded snapshots; what the views show always stays."""
+    pruned = prune_snapshots(config, keep=keep, dry_run=dry_run)
+    for snapshot in pruned:
+        kind = "complete" if snapshot.complete else "incomplete"
+        month = f"{snapshot.enrollment_number}  {snapshot.billing_month:%Y-%m}"
+        click.echo(f"{month}  {snapshot.snapshot_at:%Y-%m-%d %H:%M:%S} UTC  {kind:10}  {snapshot.row_count:>12,} rows")
+    click.echo(f"Superseded snapshots that {'would be' if dry_run else 'were'} dropped: {len(pruned)}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), default="azure-bill.html")
+@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month to show; all without it.")
+@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
+@click.pass_obj
+def report(config: ClickHouseConfig, file: Path, since: dt.date | None, patterns_table: str) -> None:
+    """Writes FILE, an HTML page with charts of the published months that needs nothing else."""
+    write_report(config, file, patterns_table=patterns_table, since=since)
+    click.echo(f"The report is in {file.resolve()}.")
+
+
+@main.group()
+def patterns() -> None:
+    """Imports and lists the tracking patterns (table d_application_tag)."""
+
+
+@patterns.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_patterns(config: ClickHouseConfig, file: Path) -> None:
+    """Replaces the patterns by those of FILE, a CSV with the columns id and resource_tracking."""
+    tags = application_tags.read_tags(file)
+    for line in application_tags.describe(application_tags.find_oddities(tags)):
+        click.echo(f"Note: {line}", err=True)
+    application_tags.import_tags(config, tags)
+    click.echo(f"{len(tags)} patterns are in {config.database}.{application_tags.TABLE}.")
+
+
+@patterns.command("list")
+@click.pass_obj
+def list_patterns(config: ClickHouseConfig) -> None:
+    """Prints id and pattern of every row, as CSV."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("id", "resource_tracking"))
+    writer.writerows(application_tags.list_tags(config))
+    click.echo(lines.getvalue(), nl=False)

@@ -1,0 +1,258 @@
+"""What `check` finds, each fault made by hand in a real ClickHouse, and how its exit code tells."""
+# ruff: noqa: S608 - the names of tables and columns are the test's own
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from warehouse.loading import AUGUST, ENROLLMENT, SECOND, SEPTEMBER
+
+from mapper_azure_billing_tracking.check import check, same_cost
+from mapper_azure_billing_tracking.cli import main
+
+if TYPE_CHECKING:
+    from click.testing import Result
+    from warehouse.loading import Warehouse
+
+    from mapper_azure_billing_tracking.check import MonthCheck
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+
+KEY = "enrollment_number, billing_month, snapshot_at"
+DETAIL, ISSUE, MONTH = "stg_azure_billing_detail", "dq_billing_issue", "stg_azure_billing_month"
+
+
+def run(config: ClickHouseConfig, *arguments: str) -> Result:
+    """Run the command as Meltano does: all that it needs to connect is in environment variables."""
+    return CliRunner().invoke(main, arguments, env=environment(config), catch_exceptions=False)
+
+
+def environment(config: ClickHouseConfig) -> dict[str, str]:
+    return {
+        "CLICKHOUSE_HOST": config.host,
+        "CLICKHOUSE_PORT": str(config.port),
+        "CLICKHOUSE_USER": config.username,
+        "CLICKHOUSE_PASSWORD": config.password.get_secret_value(),
+        "CLICKHOUSE_DATABASE": config.database,
+        "CLICKHOUSE_SECURE": "",
+        "CLICKHOUSE_JSON_TYPE": "",
+        "CLICKHOUSE_CLUSTER": "",
+    }
+
+
+def only_month(warehouse: Warehouse) -> MonthCheck:
+    verdict = check(warehouse.config, patterns_table="d_application_tag")
+    assert verdict is not None
+    (month,) = verdict.months
+    return month
+
+
+def load_august(warehouse: Warehouse) -> None:
+    """Three staged rows, of which two are equal, two rejected ones, one audit row."""
+    warehouse.stage([1.5, 2.25, 2.25])
+    warehouse.reject([4.25, None], first_row=4)
+    warehouse.audit(2.25, conflict=True)
+    warehouse.audit(1.5, conflict=False, first_row_number=2)
+    warehouse.finish([1.5, 2.25, 2.25], rejected=[4.25, None], audit_count=2)
+
+
+def test_a_month_that_adds_up_is_ok_and_shows_its_parts(warehouse: Warehouse) -> None:
+    load_august(warehouse)
+    month = only_month(warehouse)
+    assert (month.status, month.problems, month.notes) == ("ok", [], [])
+    assert (month.snapshot.distinct_row_count, month.snapshot.rejected_row_count) == (3, 2)
+    assert (month.snapshot.extended_cost, month.snapshot.rejected_extended_cost) == (6.0, 4.25)
+    assert month.snapshot.conflict_extended_cost == 2.25
+    assert month.quality.identical_row_count == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (
+            f"DELETE FROM {DETAIL} WHERE row_number = 2",
+            "3 rows were sent to stg_azure_billing_detail, 2 are there: 1 missing",
+        ),
+        (
+            f"ALTER TABLE {DETAIL} UPDATE extended_cost = 2.26 WHERE row_number = 2",
+            "a cost of 6.0 was staged, the table holds 6.01",
+        ),
+        (
+            f"INSERT INTO {DETAIL} ({KEY}, row_number) SELECT {KEY}, 99 FROM {MONTH}",
+            "3 rows were sent to stg_azure_billing_detail, 4 are there: 1 too many",
+        ),
+        (
+            f"DELETE FROM {ISSUE} WHERE row_number = 4 AND rule = 'R1'",
+            "2 rejected rows were sent to dq_billing_issue, 1",
+        ),
+        (f"DELETE FROM {ISSUE} WHERE row_number = 4 AND rule = 'R5'", "4 findings were sent to dq_billing_issue, 3"),
+        (
+            f"ALTER TABLE {ISSUE} UPDATE extended_cost = 4 WHERE row_number = 4",
+            "a cost of 4.25 was rejected, dq_billing_issue holds 4.0",
+        ),
+        ("DELETE FROM dq_tagging_audit WHERE conflict", "2 audit rows were sent to dq_tagging_audit, 1 are there"),
+        (f"ALTER TABLE {MONTH} UPDATE extended_cost = 10.26 WHERE 1", "the API gave a cost of 10.2599999"),
+        (
+            f"ALTER TABLE {MONTH} UPDATE extended_cost = NULL WHERE 1",
+            "the month row doesn't say what cost the API gave",
+        ),
+        (f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, the mapper received 5"),
+        (f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, 5 were staged or rejected"),
+        (f"DELETE FROM {MONTH} WHERE 1", "no month row came: its load broke off, or is running"),
+    ],
+)
+def test_a_fault_made_by_hand_is_found(warehouse: Warehouse, fault: str, problem: str) -> None:
+    load_august(warehouse)
+    warehouse.client.command(fault, settings={"mutations_sync": 1})
+    month = only_month(warehouse)
+    assert month.status == "fails"
+    assert problem in "; ".join(month.problems)
+
+
+def test_a_half_loaded_month_fails_and_the_view_shows_the_one_before(warehouse: Warehouse) -> None:
+    warehouse.load([1.0, 2.0])
+    warehouse.stage([1.0], snapshot=SECOND)
+    month = only_month(warehouse)
+    assert month.status == "fails"
+    assert month.published_snapshot_at is not None
+    assert month.published_snapshot_at < month.snapshot.snapshot_at
+    assert "the view shows the snapshot of 2026-09-02 03:00:00 UTC instead" in month.notes
+
+
+def test_a_month_that_never_came_whole_is_said_to_be_invisible(warehouse: Warehouse) -> None:
+    warehouse.stage([1.0])
+    assert "no snapshot is complete: the view shows nothing of this month" in only_month(warehouse).notes
+
+
+def test_an_older_broken_snapshot_does_not_fail_a_month_that_was_loaded_again(warehouse: Warehouse) -> None:
+    warehouse.stage([1.0])
+    warehouse.load([1.0, 2.0], snapshot=SECOND)
+    assert only_month(warehouse).status == "ok"
+
+
+def test_rows_delivered_twice_and_equal_rows_are_told_apart(warehouse: Warehouse) -> None:
+    warehouse.client.command(f"SYSTEM STOP MERGES {DETAIL}")
+    warehouse.load([1.0, 1.0, 3.0])
+    warehouse.stage([1.0, 1.0, 3.0])
+    month = only_month(warehouse)
+    assert (month.status, month.redelivered_row_count, month.quality.identical_row_count) == ("ok", 3, 1)
+    warehouse.client.command(f"SYSTEM START MERGES {DETAIL}")
+
+
+def test_rows_that_differ_in_one_column_only_are_not_equal(warehouse: Warehouse) -> None:
+    warehouse.load([1.0, 1.0, 1.0], tags=['{"app":"a"}', '{"app":"b"}', '{"app":"a"}'], sku=["SQL", "SQL", None])
+    assert only_month(warehouse).quality.identical_row_count == 0
+
+
+def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_resource(warehouse: Warehouse) -> None:
+    warehouse.load(
+        [1.0, 2.0, 4.0, 8.0],
+        instance_id=["/subscriptions/s/vm-1", "Vm-2/", "/x/payroll", "/x/vm-3"],
+        resource_tracking=["VM-1", "VM-2", "PAYROLL", "PAYROLL"],
+    )
+    assert only_month(warehouse).quality.unmatched_extended_cost == 7.0
+    warehouse.client.command("CREATE TABLE d_application_tag (id String, resource_tracking String) ENGINE = Memory")
+    warehouse.client.command("INSERT INTO d_application_tag VALUES ('1', 'Payroll')")
+    assert only_month(warehouse).quality.unmatched_extended_cost == 3.0, "a pattern that is the whole name is a match"
+
+
+def test_completeness_is_percent_filled_and_a_fall_is_noted(warehouse: Warehouse) -> None:
+    warehouse.load([1.0] * 4, cost_center="cc", tags="{}", resource_group=["rg", "rg", " ", None])
+    warehouse.load([1.0] * 4, month=SEPTEMBER, cost_center=["cc", "", None, "cc"], resource_group="rg")
+    verdict = check(warehouse.config, patterns_table="d_application_tag")
+    assert verdict is not None
+    august, september = verdict.months
+    assert (august.quality.filled["cost_center"], august.quality.filled["resource_group"]) == (100.0, 50.0)
+    assert (august.quality.filled["tags"], september.quality.filled["tags"]) == (0.0, 100.0)
+    assert september.notes == ["cost_center is filled in 50.0 % of the rows, in 100.0 % of 2026-08"]
+
+
+def test_a_restatement_is_told_by_application(warehouse: Warehouse) -> None:
+    warehouse.load([1.0, 2.0, 3.0], resource_tracking=["PAYROLL", "SHOP", "GONE"])
+    warehouse.load([1.0, 2.5, 4.0], snapshot=SECOND, resource_tracking=["PAYROLL", "SHOP", "SHOP"])
+    restatement = only_month(warehouse).restatement
+    assert restatement is not None
+    assert (restatement.row_count_before, restatement.row_count) == (3, 3)
+    assert (restatement.extended_cost_before, restatement.extended_cost) == (6.0, 7.5)
+    assert [
+        (change.resource_tracking, change.row_count_before, change.row_count, change.extended_cost)
+        for change in restatement.applications
+    ] == [("SHOP", 1, 2, 6.5), ("GONE", 1, 0, 0.0)]
+    assert "SHOP: +1 rows, cost +4.500000" in run(warehouse.config, "check").output
+
+
+def test_an_empty_month_adds_up(warehouse: Warehouse) -> None:
+    warehouse.load([])
+    month = only_month(warehouse)
+    assert (month.status, month.snapshot.distinct_row_count) == ("ok", 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (0.1 + 0.2, 0.3, True),
+        (1e9, 1e9 + 0.0009, True),
+        (1e9, 1e9 + 0.002, False),
+        (1.0, 1.000002, False),
+        (0.0, 1e-6, True),
+        (-5.0, 5.0, False),
+    ],
+)
+def test_costs_are_the_same_within_the_tolerance(one: float, other: float, *, same: bool) -> None:
+    assert same_cost(one, other) is same
+
+
+def test_the_exit_code_is_0_when_all_adds_up_1_when_not_2_when_it_cannot_be_told(new_warehouse: Warehouse) -> None:
+    nothing = run(new_warehouse.config, "check")
+    assert (nothing.exit_code, nothing.stdout) == (2, "")
+    assert "There is no month to check" in nothing.stderr
+    new_warehouse.load([1.0])
+    assert run(new_warehouse.config, "check").exit_code == 0
+    new_warehouse.stage([1.0], month=SEPTEMBER)
+    failed = run(new_warehouse.config, "check")
+    assert failed.exit_code == 1
+    assert "2 months: 1 of 2 do not add up." in failed.stdout
+    assert run(new_warehouse.config, "check", "--since", "2026-10").exit_code == 2
+    new_warehouse.client.command(f"DROP TABLE {DETAIL}")
+    untold = run(new_warehouse.config, "check")
+    assert untold.exit_code == 2
+    assert "a table is missing; `azure-billing-warehouse create` makes them" in untold.stderr
+
+
+def test_json_has_the_figures_of_each_month(warehouse: Warehouse) -> None:
+    load_august(warehouse)
+    verdict = json.loads(run(warehouse.config, "check", "--format", "json").output)
+    (month,) = verdict["months"]
+    assert verdict["status"] == "ok"
+    assert (month["enrollment_number"], month["billing_month"]) == (ENROLLMENT, AUGUST.isoformat())
+    assert float(month["snapshot"]["month_row"]["extended_cost"]) == 10.25
+
+
+def test_the_installed_command_ends_with_the_sentence_and_no_password(warehouse: Warehouse) -> None:
+    program = Path(sys.executable).with_name("azure-billing-warehouse")
+    unreachable = environment(warehouse.config) | {"CLICKHOUSE_PORT": "1", "CLICKHOUSE_PASSWORD": "battery staple"}
+    ended = subprocess.run([program, "check"], env=unreachable, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    place = f"127.0.0.1:1, database {warehouse.config.database}"
+    assert ended.stderr == f"Error: ClickHouse at {place}: can't connect: nothing answers on this port.\n"
+
+
+def test_help_names_the_environment_variables_and_shows_no_password(config: ClickHouseConfig) -> None:
+    told = run(config, "--help").output
+    for name in environment(config):
+        assert name in told
+    assert config.password.get_secret_value() not in told
+
+
+def test_a_month_before_since_is_not_looked_at(warehouse: Warehouse) -> None:
+    warehouse.stage([1.0])
+    warehouse.load([1.0], month=SEPTEMBER)
+    verdict = check(warehouse.config, patterns_table="d_application_tag", since=dt.date(2026, 9, 1))
+    assert verdict is not None
+    assert [month.billing_month for month in verdict.months] == [SEPTEMBER]

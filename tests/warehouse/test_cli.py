@@ -1,0 +1,83 @@
+"""The command's options and output, with a real ClickHouse; what the commands do is in the other tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click.testing import CliRunner
+from warehouse.loading import SECOND
+
+from mapper_azure_billing_tracking.cli import main
+from mapper_azure_billing_tracking.create import statements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warehouse.loading import Warehouse
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig
+
+
+def options(config: ClickHouseConfig, folder: Path) -> list[str]:
+    """The connection by options; the password by a file."""
+    password = folder / "password"
+    password.write_text(f"{config.password.get_secret_value()}\n", encoding="utf-8")
+    address = [f"--host={config.host}", f"--port={config.port}", f"--database={config.database}"]
+    return [*address, f"--password-file={password}"]
+
+
+def test_print_shows_the_statements_and_connects_to_nothing() -> None:
+    printed = CliRunner().invoke(main, ["--port=1", "--database=bill", "create", "--print"])
+    assert printed.exit_code == 0
+    assert printed.output.startswith("CREATE DATABASE IF NOT EXISTS `bill`;\n")
+    assert printed.output.count(";\n") >= 13
+
+
+def test_the_printed_statements_make_what_create_makes(new_warehouse: Warehouse) -> None:
+    before = new_warehouse.query(
+        "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY 1"
+    )
+    new_warehouse.client.command(f"DROP DATABASE {new_warehouse.config.database} SYNC")
+    for statement in statements(new_warehouse.config):
+        new_warehouse.client.command(statement, use_database=False)
+    after = new_warehouse.query(
+        "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY 1"
+    )
+    assert after == before
+
+
+def test_the_commands_work_with_options_and_a_password_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    run, connection = CliRunner(), options(warehouse.config, tmp_path)
+    patterns = tmp_path / "patterns.csv"
+    patterns.write_text("id,resource_tracking\n1,payroll\n2,pay\n", encoding="utf-8")
+    imported = run.invoke(main, [*connection, "patterns", "import", str(patterns)])
+    assert (imported.exit_code, imported.stderr) == (
+        0,
+        "Note: patterns that others contain, so that both match: PAY in PAYROLL.\n",
+    )
+    assert run.invoke(main, [*connection, "patterns", "list"]).output == "id,resource_tracking\n1,payroll\n2,pay\n"
+    assert run.invoke(main, [*connection, "create"]).exit_code == 0
+    warehouse.load([1.0])
+    warehouse.load([2.0], snapshot=SECOND)
+    told = run.invoke(main, [*connection, "prune", "--keep", "1", "--dry-run"]).output
+    assert "2026-09-02 03:00:00 UTC  complete               1 rows" in told
+    assert told.endswith("Superseded snapshots that would be dropped: 1\n")
+    page = tmp_path / "bill.html"
+    assert run.invoke(main, [*connection, "report", str(page)]).output == f"The report is in {page}.\n"
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_an_option_that_is_no_month_or_no_port_is_refused() -> None:
+    wrong_month = CliRunner().invoke(main, ["check", "--since", "August"])
+    assert (wrong_month.exit_code, "August is not a month such as 2026-08" in wrong_month.output) == (2, True)
+    wrong_port = CliRunner().invoke(main, ["--port=0", "check"])
+    assert (wrong_port.exit_code, "port is 0" in wrong_port.output) == (2, True)
+
+
+def test_a_wrong_password_is_never_shown(warehouse: Warehouse, tmp_path: Path) -> None:
+    connection = options(warehouse.config, tmp_path)
+    (tmp_path / "password").write_text("battery staple", encoding="utf-8")
+    refused = CliRunner().invoke(main, [*connection, "create"])
+    assert refused.exit_code == 2
+    assert "user default or the password is wrong" in refused.stderr
+    assert "battery staple" not in refused.output
