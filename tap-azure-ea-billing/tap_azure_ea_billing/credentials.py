@@ -1,0 +1,226 @@
+"""API keys: where one comes from, decrypting it, and what its claims say; nothing here asks the API.
+
+A key is a JWT. Its claims are read without verifying the signature (only the API can), to say in time that it expires.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+
+    from tap_azure_ea_billing.config import AzureApiConfig, Enrollment
+
+ENCRYPTED_PREFIX = "fernet:"
+WARN_BEFORE = timedelta(days=14)
+
+
+class CredentialError(ValueError):
+    """A key is missing, unreadable, expired or for another enrollment. The sentence never holds the key."""
+
+
+@dataclass(frozen=True, repr=False)
+class ApiKey:
+    """A key in the clear, and what it says of itself.
+
+    Attributes:
+        token: the key; never shown by `repr`.
+        setting: where it came from, as a person would look for it.
+        enrollment: claim `EnrollmentNumber`, None if the key does not say.
+        expires_at: claim `exp`, UTC, None if the key does not say.
+    """
+
+    token: str
+    setting: str
+    enrollment: str | None = None
+    expires_at: datetime | None = None
+
+    @classmethod
+    def read(cls, token: str, setting: str) -> ApiKey:
+        """Read the claims of a key.
+
+        Raises:
+            CredentialError: if it has characters that no key has.
+        """
+        token = token.strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            message = f"The key in {setting} is empty or no key at all: copy it from the EA portal again."
+            raise CredentialError(message)
+        claims = _claims(token)
+        enrollment, expiry = claims.get("EnrollmentNumber"), claims.get("exp")
+        return cls(
+            token,
+            setting,
+            str(enrollment) if isinstance(enrollment, str | int) else None,
+            _instant(expiry) if isinstance(expiry, int | float) else None,
+        )
+
+    def __repr__(self) -> str:
+        """Show where the key came from, never the key."""
+        return f"ApiKey(setting={self.setting!r}, enrollment={self.enrollment!r}, expires_at={self.expires_at!r})"
+
+    def days_left(self, now: datetime) -> int | None:
+        """Return the whole days until the key expires, negative after it, None if the key does not say."""
+        return None if self.expires_at is None else (self.expires_at - now).days
+
+    def check(self, enrollment_number: str, now: datetime) -> str | None:
+        """Return a warning about the key, if there is one.
+
+        Raises:
+            CredentialError: if it has expired or is for another enrollment.
+        """
+        renew = f"create a new key in the EA portal and put it into {self.setting}"
+        if self.enrollment is not None and self.enrollment != enrollment_number:
+            message = (
+                f"The key in {self.setting} is for enrollment {self.enrollment}, not for {enrollment_number}: "
+                "correct the enrollment number or the key."
+            )
+            raise CredentialError(message)
+        if self.expires_at is None:
+            return f"The key of enrollment {enrollment_number} in {self.setting} does not say when it expires."
+        if self.expires_at <= now:
+            message = f"The key of enrollment {enrollment_number} expired on {self.expires_at:%Y-%m-%d}: {renew}."
+            raise CredentialError(message)
+        if self.expires_at - now < WARN_BEFORE:
+            return (
+                f"The key of enrollment {enrollment_number} expires on {self.expires_at:%Y-%m-%d}, "
+                f"in {self.days_left(now)} days: {renew}."
+            )
+        return None
+
+    def refusal(self, now: datetime) -> str:
+        """Return what to do when the API refused the key, in words that follow a colon."""
+        if self.expires_at is not None and self.expires_at <= now:
+            why = f"it expired on {self.expires_at:%Y-%m-%d}"
+        elif self.enrollment is None:
+            why = "it is not a key from the EA portal, or not a whole one"
+        else:
+            why = "it was revoked, or may not read this enrollment's usage"
+        return f"{why}; create a new key in the EA portal and put it into {self.setting}"
+
+
+def encrypt(token: str, fernet_key: str) -> str:
+    """Return the key as the setting `api_key` can hold it encrypted.
+
+    Raises:
+        CredentialError: if the Fernet key is malformed.
+    """
+    return ENCRYPTED_PREFIX + _fernet(fernet_key).encrypt(token.strip().encode()).decode()
+
+
+def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
+    """Return a key in the clear; one that is not encrypted as it is.
+
+    Raises:
+        CredentialError: if there is no Fernet key, or it is not the one that the key was encrypted with.
+    """
+    if not text.startswith(ENCRYPTED_PREFIX):
+        return text
+    if fernet_key is None:
+        message = (
+            f"The key in {setting} is encrypted: set `fernet_key` (environment variable "
+            f"{ENVIRONMENT_PREFIX}FERNET_KEY) or `fernet_key_file`."
+        )
+        raise CredentialError(message)
+    try:
+        return _fernet(fernet_key).decrypt(text.removeprefix(ENCRYPTED_PREFIX)).decode()
+    except InvalidToken:
+        message = f"The key in {setting} can't be decrypted with this Fernet key: set the right one or encrypt again."
+        raise CredentialError(message) from None
+
+
+def load_keys(settings: AzureApiConfig) -> dict[str, ApiKey]:
+    """Return the key of each enrollment.
+
+    Raises:
+        CredentialError: if one is missing or can't be read.
+    """
+    fernet_key = find_secret("fernet_key", settings.fernet_key, settings.fernet_key_file)
+    keys = {}
+    for enrollment in settings.all_enrollments():
+        text, setting = _key_text(enrollment, alone=not settings.enrollments)
+        keys[enrollment.enrollment_number] = ApiKey.read(decrypt(text, fernet_key, setting), setting)
+    return keys
+
+
+def read_key_file(path: str, setting: str) -> str:
+    """Return the text of a key file.
+
+    Raises:
+        CredentialError: if it can't be read.
+    """
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        message = f"The file {path} of setting `{setting}` can't be read ({reason}): correct path or permissions."
+        raise CredentialError(message) from None
+
+
+def _key_text(enrollment: Enrollment, *, alone: bool) -> tuple[str, str]:
+    """Return an enrollment's key as it was configured, and where; only a single one may lie in the environment."""
+    number = enrollment.enrollment_number
+    if alone:
+        text = find_secret("api_key", enrollment.api_key, enrollment.api_key_file)
+        setting = f"`api_key` (environment variable {ENVIRONMENT_PREFIX}API_KEY)"
+    else:
+        text = _own_secret("api_key", enrollment.api_key, enrollment.api_key_file)
+        setting = f"`enrollments`, `api_key` of {number}"
+    if enrollment.api_key_file and not enrollment.api_key:
+        setting = f"the file {enrollment.api_key_file}"
+    if text is None:
+        message = f"Enrollment {number} has no key: set {setting} or `api_key_file`."
+        raise CredentialError(message)
+    return text, setting
+
+
+def find_secret(name: str, value: SecretStr | None, path: str | None) -> str | None:
+    """Return a secret from its setting, its file or, so that no file need hold it, its environment variable."""
+    return _own_secret(name, value, path) or os.environ.get(ENVIRONMENT_PREFIX + name.upper(), "").strip() or None
+
+
+def _own_secret(name: str, value: SecretStr | None, path: str | None) -> str | None:
+    if value is not None:
+        return value.get_secret_value().strip()
+    return read_key_file(path, f"{name}_file") if path else None
+
+
+def _fernet(fernet_key: str) -> Fernet:
+    try:
+        return Fernet(fernet_key)
+    except (ValueError, binascii.Error):
+        message = "The Fernet key is malformed: make one with `azure-ea-billing-key generate`."
+        raise CredentialError(message) from None
+
+
+def _claims(token: str) -> Mapping[str, object]:
+    """Return the claims of a JWT, none if it is not one."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature (RFC 7519)
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _instant(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,145 @@
+"""Billing months, which of them a run extracts, and the bookmark that remembers; pure, without clock, files or network.
+
+A billing month is the date of its first day. It begins and ends at midnight UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
+_INSTANT_STEP = timedelta(seconds=1)
+
+
+def parse_month(text: str) -> date:
+    """Return the billing month of `2026-08`, `2026-08-15` or an ISO date-time.
+
+    Raises:
+        ValueError: if the text is none of these.
+    """
+    if not _DATE.fullmatch(text):
+        message = f"'{text}' is not a month or date like 2026-08 or 2026-08-01"
+        raise ValueError(message)
+    if len(text) == len("2026-08"):
+        return date.fromisoformat(f"{text}-01")
+    return datetime.fromisoformat(text).date().replace(day=1)
+
+
+def next_month(month: date) -> date:
+    """Return the month after this one."""
+    return (month + timedelta(days=31)).replace(day=1)
+
+
+def current_month(now: datetime) -> date:
+    """Return the month of a moment, in UTC."""
+    return now.astimezone(UTC).date().replace(day=1)
+
+
+def months_between(first: date, last: date) -> Iterator[date]:
+    """Yield the months from `first` to `last`, both included; none if `last` is before `first`."""
+    month = first
+    while month <= last:
+        yield month
+        month = next_month(month)
+
+
+def label(month: date) -> str:
+    """Return the month as the API writes it, `2026-08`."""
+    return month.isoformat()[:7]
+
+
+def instant_text(moment: datetime) -> str:
+    """Return a moment as ISO text in UTC, in whole seconds: some targets drop what is finer."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def closes_at(month: date, restatement_days: int) -> datetime:
+    """Return when the month is final: so many days after its end."""
+    end = next_month(month)
+    return datetime(end.year, end.month, end.day, tzinfo=UTC) + timedelta(days=restatement_days)
+
+
+@dataclass
+class Bookmark:
+    """What an enrollment's state remembers.
+
+    Attributes:
+        month: newest month that was completed.
+        snapshots: `snapshot_at` of the newest month, and of the earlier ones that were still open when they were read.
+    """
+
+    month: date
+    snapshots: dict[date, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
+        """Read the state of an enrollment's partition; None if it holds no bookmark.
+
+        Raises:
+            ValueError: if a month or snapshot in it is unreadable.
+        """
+        value = state.get("replication_key_value")
+        if value is None:
+            return None
+        snapshots = state.get("snapshots", {})
+        return cls(
+            parse_month(str(value)),
+            {parse_month(month): _aware(datetime.fromisoformat(moment)) for month, moment in snapshots.items()},
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the keys that the bookmark has in the partition's state."""
+        return {
+            "replication_key": "billing_month",
+            "replication_key_value": self.month.isoformat(),
+            "snapshots": {month.isoformat(): instant_text(moment) for month, moment in sorted(self.snapshots.items())},
+        }
+
+
+def completed(bookmark: Bookmark | None, month: date, snapshot_at: datetime, restatement_days: int) -> Bookmark:
+    """Return the bookmark after a month was completed; the newest month never goes back."""
+    newest = max(bookmark.month, month) if bookmark else month
+    snapshots = {**(bookmark.snapshots if bookmark else {}), month: snapshot_at}
+    kept = {m: s for m, s in snapshots.items() if m == newest or s < closes_at(m, restatement_days)}
+    return Bookmark(newest, kept)
+
+
+def months_to_extract(
+    bookmark: Bookmark | None, first: date, last: date, now: datetime, restatement_days: int
+) -> list[date]:
+    """Return the months that a run reads, oldest first.
+
+    Without a bookmark these are all from `first` to `last`. With one they are the months after it, and of the earlier
+    ones each that may have changed since it was read: it was still open then, or is open now. A bookmark's month whose
+    snapshot the state does not name is read again.
+    """
+    return [
+        month
+        for month in months_between(first, last)
+        if bookmark is None or month > bookmark.month or _may_have_changed(bookmark, month, now, restatement_days)
+    ]
+
+
+def snapshot_instant(bookmark: Bookmark | None, month: date, now: datetime) -> datetime:
+    """Return the `snapshot_at` of an extraction that starts now, after the last one even if the clock went back."""
+    now = now.astimezone(UTC).replace(microsecond=0)
+    previous = bookmark.snapshots.get(month) if bookmark else None
+    return now if previous is None else max(now, previous + _INSTANT_STEP)
+
+
+def _may_have_changed(bookmark: Bookmark, month: date, now: datetime, restatement_days: int) -> bool:
+    closing = closes_at(month, restatement_days)
+    snapshot_at = bookmark.snapshots.get(month)
+    if snapshot_at is not None:
+        return snapshot_at < closing
+    return month == bookmark.month or now < closing
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,108 @@
+"""The plugin: settings and keys are checked at its start, the streams are named, an error becomes one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ValidationError
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+
+from tap_azure_ea_billing.config import (
+    ENVIRONMENT_PREFIX,
+    AzureApiConfig,
+    setting_errors,
+    settings_schema,
+    without_blanks,
+)
+from tap_azure_ea_billing.run import Run
+from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
+from tap_azure_ea_billing.writer import PageWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from singer_sdk.streams import Stream
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class TapAzureEABilling(Tap):
+    """Singer tap for the usage details of an Azure Enterprise Agreement."""
+
+    name = "tap-azure-ea-billing"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings_schema()
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.STATE,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    message_writer_class = PageWriter
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now, **plugin: Any) -> None:  # noqa: ANN401 - as in Tap
+        """Check settings and keys, unless `validate_config` is false (discovery).
+
+        Args:
+            clock: tells the time, UTC.
+            plugin: what singer-sdk's `Tap` takes.
+
+        Raises:
+            ConfigValidationError: with a sentence for each setting or key that is wrong.
+        """
+        self.run = Run(clock, self.logger)
+        if plugin.get("parse_env_config"):
+            _forget_blank_variables()
+        if isinstance(config := plugin.get("config"), dict):
+            plugin["config"] = without_blanks(config)
+        validate = plugin.pop("validate_config", True)
+        # Not validated by singer-sdk: its sentences name neither the environment variable nor what to do.
+        super().__init__(validate_config=False, **plugin)
+        if validate:
+            self._check_settings()
+
+    def discover_streams(self) -> Sequence[Stream]:
+        """Return both streams; needs no network and no settings."""
+        return [BillingMonths(self, self.run), UsageDetails(self, self.run)]
+
+    @classmethod
+    def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - as in Tap
+        """Run the tap; what stops it is one sentence in the log and exit code 1."""
+        try:
+            super().invoke(**options)
+        except ConfigValidationError as error:
+            for sentence in error.errors:
+                cls.logger.error("%s", sentence)  # noqa: TRY400 - below
+            sys.exit(1)
+        except BrokenPipeError:
+            cls.logger.error("The program that reads this tap's output has ended: see its log.")  # noqa: TRY400 - below
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write what is left and fail
+            sys.exit(1)
+        except SingerSDKError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400 - a traceback says nothing to the person who runs the pipeline
+            sys.exit(1)
+
+    def _check_settings(self) -> None:
+        try:
+            errors = self.run.configure(AzureApiConfig.model_validate(dict(self.config)))
+        except ValidationError as error:
+            errors = setting_errors(error)
+        if errors:
+            raise ConfigValidationError(" ".join(errors), errors=errors)
+
+
+def _forget_blank_variables() -> None:
+    """Take settings without a value out of the environment, where singer-sdk would try to read '' as a number."""
+    for variable, value in list(os.environ.items()):
+        if variable.startswith(ENVIRONMENT_PREFIX) and not value.strip():
+            del os.environ[variable]

@@ -1,0 +1,70 @@
+"""An API whose answers the test writes down byte for byte, where the simulated API has none of the kind."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Scripted(NamedTuple):
+    """A running API.
+
+    Attributes:
+        url: what goes into the setting `api_url`.
+        paths: paths that were asked for, in order.
+    """
+
+    url: str
+    paths: list[str]
+
+
+@contextmanager
+def scripted_api(answers: Sequence[tuple[int, bytes, dict[str, str]]]) -> Iterator[Scripted]:
+    """Serve these answers (status, body, headers) in turn, the last one from then on; `{url}` in them is replaced."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, body, headers = answers[min(len(paths), len(answers) - 1)]
+            paths.append(self.path)
+            body = body.replace(b"{url}", url.encode())
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value.replace("{url}", url))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/rest"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Scripted(url, paths)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def scripted_settings(scripted: Scripted, **other: Any) -> dict[str, Any]:
+    """Return settings for a scripted API and one month, August 2026."""
+    return {
+        "enrollment_number": "1",
+        "api_key": "key",
+        "api_url": scripted.url,
+        "start_date": "2026-08",
+        "end_date": "2026-08",
+        "max_backoff": 0.01,
+        "max_retries": 1,
+        **other,
+    }

@@ -1,0 +1,128 @@
+"""Settings: what is wrong is said in a sentence that names the setting, before the first request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from singer_sdk.exceptions import ConfigValidationError
+from tap.tap_runs import NOW, Clock
+
+from tap_azure_ea_billing.config import AzureApiConfig, setting_errors, settings_schema
+from tap_azure_ea_billing.tap import TapAzureEABilling
+
+GOOD: dict[str, Any] = {"enrollment_number": "1", "api_key": "key", "start_date": "2026-08"}
+BLANK = dict.fromkeys((*settings_schema()["properties"], "stream_maps"), "")
+
+
+def errors(**other: Any) -> list[str]:
+    """Return the sentences that a configuration ends in."""
+    try:
+        TapAzureEABilling(config={**GOOD, **other}, clock=Clock(NOW))
+    except ConfigValidationError as error:
+        return error.errors
+    return []
+
+
+def test_a_good_configuration_has_no_errors() -> None:
+    assert errors() == []
+
+
+START = "environment variable TAP_AZURE_EA_BILLING_START_DATE"
+NUMBER = "environment variable TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER"
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"start_date": ""}, f"Setting `start_date` is missing: set it ({START})."),
+    (
+        {"start_date": "08/2026"},
+        f"Setting `start_date` is wrong: '08/2026' is not a month or date like 2026-08 or 2026-08-01 ({START}).",
+    ),
+    ({"start_date": "2026-12"}, "Setting `start_date` (2026-12) lies in the future: the month is 2026-11."),
+    ({"end_date": "2026-12-01"}, "Setting `end_date` (2026-12-01) lies in the future: the month is 2026-11."),
+    ({"end_date": "2026-07"}, "Setting `end_date` (2026-07) lies before `start_date` (2026-08): change one."),
+    ({"enrollment_number": " "}, f"Setting `enrollment_number` is missing: set it ({NUMBER}) or `enrollments`."),
+    (
+        {"enrollments": [{"enrollment_number": "2"}]},
+        "Settings `enrollment_number` and `enrollments` are both set: leave one of them out.",
+    ),
+    (
+        {"enrollment_number": "", "enrollments": [{"enrollment_number": "2"}, {"enrollment_number": "2"}]},
+        "Setting `enrollments` names an enrollment twice: leave one of them out.",
+    ),
+    (
+        {"api_key": ""},
+        "Enrollment 1 has no key: set `api_key` (environment variable TAP_AZURE_EA_BILLING_API_KEY) or `api_key_file`.",
+    ),
+    (
+        {"source": "arm"},
+        "Setting `source` is wrong: input should be 'ea' (environment variable TAP_AZURE_EA_BILLING_SOURCE).",
+    ),
+    (
+        {"restatement_days": -1},
+        (
+            "Setting `restatement_days` is wrong: input should be greater than or equal to 0 "
+            "(environment variable TAP_AZURE_EA_BILLING_RESTATEMENT_DAYS)."
+        ),
+    ),
+]
+NO_ADDRESSES = [
+    *("ea.azure.cn/rest", "ftp://ea.azure.cn", "https://", "https://key@ea.azure.cn/rest", "https://ea.azure.cn?a=1"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG)
+def test_what_is_wrong_is_said_in_one_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    assert errors(**wrong) == [sentence]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
+def test_an_api_url_that_is_no_address_is_an_error(url: str) -> None:
+    (error,) = errors(api_url=url)
+    assert error.startswith("Setting `api_url` is wrong: it must be an address like https://ea.azure.cn/rest")
+
+
+def test_a_setting_that_came_blank_has_its_default() -> None:
+    blank = AzureApiConfig.model_validate(BLANK | GOOD)
+    assert blank == AzureApiConfig.model_validate(GOOD)
+    assert errors(**{name: "" for name in BLANK if name not in GOOD}) == []
+
+
+def test_settings_in_the_environment_may_be_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in BLANK:
+        monkeypatch.setenv(f"TAP_AZURE_EA_BILLING_{name.upper()}", "")
+    monkeypatch.setenv("TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER", "0123")
+    monkeypatch.setenv("TAP_AZURE_EA_BILLING_API_KEY", "key")
+    monkeypatch.setenv("TAP_AZURE_EA_BILLING_START_DATE", "2026-08")
+    monkeypatch.setenv("TAP_AZURE_EA_BILLING_MAX_RETRIES", "7")
+    tap = TapAzureEABilling(parse_env_config=True, clock=Clock(NOW))
+    assert tap.run.settings.enrollment_number == "0123"
+    assert tap.run.settings.max_retries == 7
+    assert tap.run.settings.request_timeout == 800
+
+
+def test_numbers_may_come_as_text_and_an_enrollment_as_a_number() -> None:
+    other = {"enrollment_number": 88888888, "max_retries": "3", "max_backoff": "1.5"}
+    settings = AzureApiConfig.model_validate(GOOD | other)
+    assert (settings.enrollment_number, settings.max_retries, settings.max_backoff) == ("88888888", 3, 1.5)
+
+
+def test_an_error_never_shows_a_key() -> None:
+    with pytest.raises(ValidationError) as caught:
+        AzureApiConfig.model_validate(GOOD | {"api_key": ["secret"], "enrollments": [{"api_key": "secret"}]})
+    assert "secret" not in str(caught.value) + " ".join(setting_errors(caught.value))
+
+
+def test_a_key_is_not_in_the_repr_of_the_settings() -> None:
+    settings = AzureApiConfig.model_validate(GOOD | {"api_key": "secret", "fernet_key": "hidden"})
+    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)
+
+
+def test_every_setting_has_a_title_and_a_description_and_secrets_are_marked() -> None:
+    properties = settings_schema()["properties"]
+    for name, setting in properties.items():
+        assert setting["title"], name
+        assert setting["description"].endswith("."), name
+        assert isinstance(setting["type"], str), name
+    marked = {name for name, setting in properties.items() if setting.get("secret")}
+    assert marked == {"api_key", "enrollments", "fernet_key"}

@@ -1,0 +1,221 @@
+"""Usage rows: every value as the API gave it, but for the few that the tap says it changes."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tap.scripted import scripted_api, scripted_settings
+from tap.tap_runs import NOW, run
+
+from sandbox.keys import make_key
+from tap_azure_ea_billing.answers import read_answer
+from tap_azure_ea_billing.fields import USAGE_FIELDS
+from tap_azure_ea_billing.rows import RowRenderer, Tally, record_lines
+from tap_azure_ea_billing.tap import TapAzureEABilling
+
+NUMBERS = [
+    *("0", "-0", "-0.0", "0.1", "7.29E-9", "7.29e-09", "1E5", "1e+5", "1.10", "100.00"),
+    *("0.4992223324254236", "12345678901234567890", "-12345678901234567890.123456789012345678901234567890"),
+]
+
+
+def render(row: str) -> dict[str, Any]:
+    """Return the record of one row, given as JSON text, with numbers as their text."""
+    page = read_answer(200, b'{"content":[' + row.encode() + b"]}", first=True)
+    records = RowRenderer("1", "2026-08-01", "2026-08-01T00:00:00.000+00:00", "CNY").records(page.rows, 1)
+    (line,) = record_lines("usage_details", records).splitlines()
+    message = json.loads(line, parse_float=str, parse_int=str)
+    assert message["type"] == "RECORD"
+    assert message["stream"] == "usage_details"
+    record: dict[str, Any] = message["record"]
+    return record
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("field", ["ExtendedCost", "ConsumedQuantity", "ResourceRate", "SubscriptionId"])
+def test_a_number_reaches_standard_output_byte_for_byte(number: str, field: str) -> None:
+    body = f'{{"content":[{{"{field}":{number}}}]}}'.encode()
+    written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with scripted_api([(200, body, {})]) as api, redirect_stdout(written):
+        TapAzureEABilling(config=scripted_settings(api), clock=lambda: NOW).sync_all()
+    written.seek(0)
+    (line,) = [line for line in written if '"stream":"usage_details","record"' in line]
+    name = next(column.name for column in USAGE_FIELDS if column.api_name == field)
+    assert f'"{name}":{number},' in line
+
+
+def test_all_31_fields_have_their_column() -> None:
+    row = {column.api_name: f"value of {column.name}" for column in USAGE_FIELDS}
+    record = render(json.dumps(row))
+    assert len(row) == 31
+    for column in USAGE_FIELDS:
+        assert record[column.name] == f"value of {column.name}"
+    assert {name: record[name] for name in ("row_number", "billing_currency", "charge_type", "extra")} == {
+        "row_number": "1",
+        "billing_currency": "CNY",
+        "charge_type": None,
+        "extra": None,
+    }
+
+
+def test_a_missing_field_is_null_and_a_blank_one_stays() -> None:
+    record = render('{"AccountName":"  ","Product":""}')
+    assert (record["account_name"], record["product"], record["meter_id"], record["tags"]) == ("  ", "", None, None)
+
+
+def test_a_value_of_another_type_is_kept_as_it_came() -> None:
+    record = render('{"ExtendedCost":"12.75","CostCenter":1234,"Day":"3","AccountName":true,"ConsumedQuantity":null}')
+    assert record["extended_cost"] == "12.75"
+    assert record["cost_center"] == "1234"
+    assert record["day"] == "3"
+    assert record["account_name"] is True
+    assert record["consumed_quantity"] is None
+
+
+@pytest.mark.parametrize(
+    ("came", "written"),
+    [
+        ("03/01/2017", "2017-03-01"),
+        ("3/1/2017", "2017-03-01"),
+        ("02/29/2024", "2024-02-29"),
+        ("2017-03-01", "2017-03-01"),
+        ("2017-03-01T23:59:59", "2017-03-01"),
+        ("2017-03-01T00:00:00Z", "2017-03-01"),
+        (" 03/01/2017 ", "2017-03-01"),
+        ("13/01/2017", "13/01/2017"),
+        ("02/29/2023", "02/29/2023"),
+        ("2017-02-30", "2017-02-30"),
+        ("01.03.2017", "01.03.2017"),
+        ("2017-03-01x", "2017-03-01x"),
+        ("", ""),
+    ],
+)
+def test_a_date_is_written_as_an_iso_date_and_an_unreadable_one_as_it_came(came: str, written: str) -> None:
+    assert render(json.dumps({"Date": came}))["date"] == written
+
+
+def test_a_date_that_is_no_text_is_kept() -> None:
+    assert render('{"Date":20170301}')["date"] == "20170301"
+    assert render('{"Date":null}')["date"] is None
+
+
+@pytest.mark.parametrize(
+    ("came", "written"),
+    [
+        ('""', ""),
+        ("null", None),
+        ('"\\"app\\": \\"x\\""', '"app": "x"'),
+        ('{"app":"x","n":1.50,"deep":{"a":[null]}}', '{"app":"x","n":1.50,"deep":{"a":[null]}}'),
+        ('["a"]', '["a"]'),
+        ("1.50", "1.50"),
+    ],
+)
+@pytest.mark.parametrize("field", ["Tags", "AdditionalInfo"])
+def test_tags_and_additional_info_are_text(field: str, came: str, written: str | None) -> None:
+    assert render(f'{{"{field}":{came}}}')["tags" if field == "Tags" else "additional_info"] == written
+
+
+def test_fields_that_the_schema_lacks_are_kept_in_extra_as_they_came() -> None:
+    record = render('{"AccountName":"a","PartNumber":"P","Rate":1.50,"accountName":null,"Benefit":{"n":[1e5]}}')
+    assert record["extra"] == '{"PartNumber":"P","Rate":1.50,"accountName":null,"Benefit":{"n":[1e5]}}'
+    whole = {column.api_name: "" for column in USAGE_FIELDS} | {"PartNumber": "P"}
+    assert render(json.dumps(whole))["extra"] == '{"PartNumber":"P"}'
+
+
+def test_a_row_stays_on_one_line_however_the_api_breaks_its_lines() -> None:
+    assert render('{\r\n "Tags": {\n\t"a": "x\\ny" },\r"CostCenter" : [1,\n2] }')["tags"] == '{"a":"x\\ny"}'
+
+
+def test_of_a_repeated_field_the_last_one_counts() -> None:
+    assert render('{"ExtendedCost":1,"ExtendedCost":2.50}')["extended_cost"] == "2.50"
+
+
+readable = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20).map(str)
+costs = st.lists(
+    st.one_of(
+        readable.map(lambda text: (text, Fraction(text))),
+        readable.map(lambda text: (f'" {text} "', Fraction(text))),
+        st.sampled_from(["null", '""', '"n/a"', '"NaN"', '"1_000"', '"0x10"', "true", "{}", "1e400", '"1e400"']).map(
+            lambda text: (text, None)
+        ),
+    ),
+    max_size=20,
+)
+
+
+@given(costs)
+def test_the_sum_of_a_month_is_exact_and_says_how_many_costs_it_lacks(pairs: list[tuple[str, Fraction | None]]) -> None:
+    tally = Tally()
+    half = len(pairs) // 2
+    for page in (pairs[:half], pairs[half:]):
+        tally.add([{"ExtendedCost": msgspec.Raw(text.encode())} for text, _ in page])
+    assert Fraction(tally.cost) == sum((value for _, value in pairs if value is not None), Fraction(0))
+    assert tally.unreadable_costs == sum(value is None for _, value in pairs)
+    assert tally.rows == len(pairs)
+
+
+def test_a_row_without_the_cost_field_counts_as_one_without_a_cost() -> None:
+    tally = Tally()
+    tally.add([{}])
+    assert (tally.rows, tally.unreadable_costs, tally.cost) == (1, 1, Decimal(0))
+
+
+def test_unknown_fields_and_unreadable_costs_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    first = b'{"content":[{"PartNumber":1,"ExtendedCost":1.5},{"ExtendedCost":"x"}],"nextLink":"{url}/2"}'
+    second = b'{"content":[{"PartNumber":1},{"ExtendedCost":"2.5"}]}'
+    with scripted_api([(200, first, {}), (200, second, {})]) as api:
+        output = run(scripted_settings(api))
+    (row,) = output.records("billing_months")
+    assert (row["row_count"], row["page_count"], row["extended_cost"]) == (4, 2, Decimal("4.0"))
+    assert caplog.text.count("The API gives fields that the schema lacks; `extra` has them: PartNumber.") == 1
+    assert caplog.text.count("month 2026-08: 2 rows have no cost that is a number") == 1
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with scripted_api([(200, b'{"content":[{}]}', {})]) as elsewhere:
+        with scripted_api([(302, b"", {"Location": f"{elsewhere.url}/1"})]) as api:
+            output = run(scripted_settings(api))
+        assert elsewhere.paths == []
+    assert output.error == (
+        "Enrollment 1, month 2026-08, page 1: unexpected answer with status 302: "
+        "check `enrollment_number` and `api_url`."
+    )
+
+
+def test_a_link_that_is_repeated_in_another_spelling_ends_the_run() -> None:
+    """The address that was asked for is not the link letter by letter: requests takes `%7E` for `~`."""
+    again = b'{"content":[{}],"nextLink":"{url}/%7Enext"}'
+    with scripted_api([(200, again, {})]) as api:
+        output = run(scripted_settings(api))
+    assert len(api.paths) == 2
+    assert "`nextLink` was followed before in the month" in output.error
+
+
+@pytest.mark.parametrize("cut", [90, 110, 119])
+def test_a_key_that_the_api_repeats_is_not_shown_in_part_either(cut: int) -> None:
+    key = make_key("1", 180)
+    body = b"x" * cut + f" {key}".encode()
+    with scripted_api([(400, body, {})]) as api:
+        output = run(scripted_settings(api, api_key=key))
+    assert "status 400" in output.error
+    assert key[:8] not in output.error
+
+
+def test_the_next_link_is_followed_as_it_is() -> None:
+    first = b'{"content":[{}],"nextLink":"{url}/Other/path?b=2&a=1%2B1&month=2026-08"}'
+    with scripted_api([(200, first, {}), (200, b'{"content":[{}]}', {})]) as api:
+        output = run(scripted_settings(api))
+    assert api.paths == [
+        "/rest/1/usage-report/paginatedV3?month=2026-08&pageindex=0&fmt=json",
+        "/rest/Other/path?b=2&a=1%2B1&month=2026-08",
+    ]
+    assert output.records("billing_months")[0]["row_count"] == 2
