@@ -136,7 +136,7 @@ def _load_and_show(api: Api, clickhouse: ClickHouse, folder: Path, first_month: 
     seconds = time.monotonic() - started
     run(programs / "azure-billing-warehouse", "check")
     report = folder / "report.html"
-    run(programs / "azure-billing-warehouse", "report", "--output", report)
+    run(programs / "azure-billing-warehouse", "report", report)
 
     for title, query in QUERIES.items():
         click.secho(f"\n{title}", bold=True)

@@ -33,14 +33,14 @@ class Loader:
     folder: Path
     settings: dict[str, Any]
 
-    def start(self, **settings: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - settings are of any type
+    def start(self, **settings: Any) -> subprocess.Popen[str]:
         """Starts it with the settings and those given here; it waits for messages."""
         path = self.folder / "settings.json"
         path.write_text(json.dumps({**self.settings, **settings}))
         pipe = subprocess.PIPE
         return subprocess.Popen([self.executable, "--config", path], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
-    def run(self, messages: Sequence[dict[str, Any]], **settings: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+    def run(self, messages: Sequence[dict[str, Any]], **settings: Any) -> subprocess.CompletedProcess[str]:
         """Sends it the messages and waits for its end."""
         process = self.start(**settings)
         out, err = process.communicate("".join(f"{json.dumps(message)}\n" for message in messages), timeout=120)

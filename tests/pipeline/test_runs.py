@@ -43,14 +43,18 @@ def requested_months(project: Project) -> set[str]:
 
 
 def test_a_second_run_goes_on_from_the_state_and_gives_the_same_totals(new_project: Callable[..., Project]) -> None:
-    project = new_project(rows=400, page_size=150)
+    project = new_project(rows=400, page_size=150, last="2026-11")
     project.load()
     assert requested_months(project) == set(MONTHS)
     assert_published(project, *MONTHS)
     project.api.clear_requests()
     project.load()
-    assert requested_months(project) == {MONTHS[-1]}
+    assert requested_months(project) == set()  # all of them are final
     assert_published(project, *MONTHS)
+    project.settings["TAP_AZURE_EA_BILLING_END_DATE"] = "2026-11-30"
+    project.load()
+    assert requested_months(project) == {"2026-11"}
+    assert_published(project, *MONTHS, "2026-11")
 
 
 def test_a_restated_month_replaces_the_one_before_whatever_became_of_its_rows(
@@ -86,15 +90,15 @@ def test_a_failure_in_the_third_month_publishes_the_first_two_and_the_next_run_g
 def test_a_failed_extraction_of_a_restated_month_leaves_the_snapshot_before_it(
     new_project: Callable[..., Project],
 ) -> None:
-    project = new_project(rows=400, page_size=150)
-    project.load()
+    project = new_project(rows=400, page_size=150)  # three pages a month
+    project.load(**ALWAYS_OPEN)
     before = project.published()
     project.api.set_revision(ENROLLMENT, MONTHS[2], 1)
-    project.api.set_faults(["malformed@3-999"])
-    assert project.pipeline(**NO_RETRIES).returncode != 0
+    project.api.set_faults(["malformed@8-999"])
+    assert project.pipeline(**NO_RETRIES, **ALWAYS_OPEN).returncode != 0
     assert project.published() == before
     project.api.set_faults([])
-    project.load()
+    project.load(**ALWAYS_OPEN)
     assert_published(project, *MONTHS)
 
 

@@ -62,7 +62,7 @@ class Server:
             with error:
                 return error.code, error.read().decode(), dict(error.headers)
 
-    def connect(self, **settings: Any) -> Client:  # noqa: ANN401 - passed through
+    def connect(self, **settings: Any) -> Client:
         """A clickhouse-connect client."""
         named = {"username": "loader", "password": PASSWORD, **settings}
         return clickhouse_connect.get_client(host="127.0.0.1", port=self.port, **named)
@@ -98,7 +98,7 @@ def client(server: Server) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("compress", [False, "gzip", "lz4", "zstd"])
-def test_clickhouse_connect_loads_rows_and_arrow(server: Server, client: Client, compress: Any) -> None:  # noqa: ANN401
+def test_clickhouse_connect_loads_rows_and_arrow(server: Server, client: Client, compress: Any) -> None:
     table = pa.table({"id": pa.array(range(1000, 3000), pa.uint64()), "tags": ['{"app":"x"}'] * 2000})
     with server.connect(compress=compress) as writer:
         rows = [[i, f"it's\n{i}", {"app": i}] for i in range(1000)]
