@@ -76,7 +76,8 @@ def test_records_through_the_stock_target_and_arrow_files_through_ours_leave_the
         assert rows[0]
         # Of a tag that looks like a time ClickHouse makes a DateTime when it reads it from a RECORD's INSERT, shown by
         # another spelling; from Arrow it stays the text that it was.
-        assert rows[0] == UTC_TIME.sub(r"\1 \2", rows[1]), table.table
+        stock, arrow = (UTC_TIME.sub(r"\1 \2", found) for found in rows)
+        assert stock == arrow, table.table
     published = [
         project.clickhouse.execute(f"SELECT count(), sum(extended_cost) FROM {database}.azure_billing_detail")  # noqa: S608
         for database in databases.values()
