@@ -12,7 +12,10 @@ from pipeline.project import PROGRAMS, ROOT
 from sandbox.settings_tables import with_tables
 
 
-@pytest.mark.parametrize("page", sorted(path.relative_to(ROOT) for path in ROOT.glob("**/README.md")), ids=str)
+PAGES = ["README.md", *sorted(f"{path.parent.name}/README.md" for path in ROOT.glob("[a-z]*/README.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_settings_tables_are_those_of_about(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert with_tables(text) == text, "run script/settings-tables"
