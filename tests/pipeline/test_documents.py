@@ -11,7 +11,6 @@ from pipeline.project import PROGRAMS, ROOT
 
 from sandbox.settings_tables import with_tables
 
-
 PAGES = ["README.md", *sorted(f"{path.parent.name}/README.md" for path in ROOT.glob("[a-z]*/README.md"))]
 
 
