@@ -21,13 +21,14 @@ sys.path[:0] = [str(ROOT / "tests")]
 from mapper.oracle import read_record, read_row  # noqa: E402 - from the folder named above
 from mapper.oracle_tracking import Patterns, track  # noqa: E402
 
-from sandbox.generator import example_patterns  # noqa: E402
+from sandbox.generator import Bill, example_patterns  # noqa: E402
 from sandbox.launch import running_api  # noqa: E402
 
 PROGRAMS = Path(sys.executable).parent
 ENROLLMENT = "88888888"
-ROWS, FEW, REPEATS = 200_000, 100, 3
+ROWS, FEW, REPEATS = 200_000, 100, 2
 SLOW_ROWS, ORACLE_ROWS = 20_000, 5_000
+GENERATED, PAGE, MONTH = 211_000, 5_000, "2026-10"
 OTHER_MAPPER = "meltano-map-transform==0.12.3"
 
 FLOOR = """
@@ -52,7 +53,7 @@ if lines:
 FOUR_COLUMNS = {
     "stream_maps": {
         "usage_details": {
-            "tax": "float(extended_cost) * 1.06 if extended_cost is not None else None",
+            "cost": "str(extended_cost)",
             "last_segment": "instance_id.split('/')[-1] if instance_id else None",
             "vm_name": "instance_id if meter_category == 'Virtual Machines' else None",
             "group": "resource_group.upper() if resource_group else None",
@@ -65,10 +66,13 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as temporary:
         folder = Path(temporary)
-        lines = tap_lines(folder)
+        odd_lines = tap_lines(folder)
+        bill = Bill(ENROLLMENT, seed=1, rows=GENERATED, page_size=PAGE)
+        lines = [odd_lines[0], *(line for i, line in enumerate(odd_lines[1:], 1) if bill.trap(MONTH, i) is None)]
         size = sum(map(len, lines)) / len(lines)
         print(f"{ROWS:,} rows of {size:,.0f} bytes a line, best of {REPEATS}; net of start-up")
         inputs = {name: write(folder / f"{name}.jsonl", lines, rows) for name, rows in SIZES.items()}
+        odd = {**inputs, "all": write(folder / "odd.jsonl", odd_lines, ROWS)}
         patterns = {count: write_patterns(folder, count) for count in (10, 1_000, 10_000)}
         config = {
             f"{output} {count}": write_json(
@@ -90,6 +94,7 @@ def main() -> None:
             **{f"mapper, {name} patterns": speed([*mapper, str(path)], inputs, "all") for name, path in config.items()},
         }
         other = other_mapper()
+        speeds["mapper, arrow, with 49 odd rows in 1,000"] = speed([*mapper, str(config["arrow 1000"])], odd, "all")
         four = write_json(folder / "four.json", FOUR_COLUMNS)
         speeds["meltano-map-transform, four columns"] = speed([str(other), "--config", str(four)], inputs, "slow")
         speeds["row by row in Python"] = oracle_speed(lines)
@@ -113,13 +118,13 @@ SIZES = {"few": FEW, "slow": SLOW_ROWS, "all": ROWS}
 def tap_lines(folder: Path) -> list[bytes]:
     """What the tap writes of one generated month, without the month's end."""
     config = folder / "tap.json"
-    with running_api(folder / "pages", rows=ROWS, page_size=5_000, first="2026-10", last="2026-10") as api:
+    with running_api(folder / "pages", rows=GENERATED, page_size=PAGE, first=MONTH, last=MONTH) as api:
         settings = {
             "enrollment_number": ENROLLMENT,
             "api_key": api.key(ENROLLMENT),
             "api_url": api.url,
-            "start_date": "2026-10-01",
-            "end_date": "2026-10-31",
+            "start_date": MONTH,
+            "end_date": MONTH,
         }
         write_json(config, settings)
         tap = subprocess.run(

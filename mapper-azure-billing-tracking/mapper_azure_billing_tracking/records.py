@@ -1,9 +1,9 @@
 """Usage records as bytes, and the frames of columns that are read from them; nothing is judged here.
 
-A frame is read in one of two ways with the same result, as long as no name comes twice in a record (which JSON advises
-against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it
-refuse a value that is not what the schema says (as Categorical it refuses a number where a text should be, as String it
-would rewrite it). What it refuses is read by msgspec, value by value, as the text that came.
+A record is read in one of two ways with the same result, as long as no name comes twice in it (which JSON advises
+against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it refuse a value that
+is not what the schema says (as Categorical it refuses a number where a text should be, as String it would rewrite it).
+The records that it refuses are found by msgspec, and read by it, value by value, as the text that came.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import polars as pl
@@ -49,25 +49,132 @@ class UsageRecords:
     line_numbers: Sequence[int]
 
 
-def read_frame(usage: UsageRecords, config: ProcessingConfig) -> pl.DataFrame:
-    """Read usage records into columns.
+@dataclass(frozen=True)
+class Part:
+    """Records that were read in the same way.
+
+    Attributes:
+        positions: Their positions among the records that were to be read.
+        records: The JSON object of each.
+        frame: A row for each: the columns as ``given.<name>``, numbers as Float64 or Int64 if each value of the part is
+            one, else as texts; and enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
+    """
+
+    positions: list[int]
+    records: list[bytes]
+    frame: pl.DataFrame
+
+
+class RecordsReader:
+    """Reads usage records into columns.
 
     Args:
-        usage: The records.
         config: The mapper's settings: names of the input's columns.
-
-    Returns:
-        A row for each record: the text and number columns as ``given.<name>`` (numbers as Float64 or Int64 where
-        each of them is one, else as texts), and enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
-
-    Raises:
-        MalformedRecordError: A record is not a JSON object, or lacks a key column.
     """
-    names = {name: config.columns.get(name, name) for name in COLUMNS}
-    frame = _read_quickly(usage.records, names)
-    if frame is None:
-        frame = _read_exactly(usage, names)
-    return _with_keys(frame, usage, names)
+
+    def __init__(self, config: ProcessingConfig) -> None:
+        self._names = {name: config.columns.get(name, name) for name in COLUMNS}
+        self._schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            **{self._names[name]: pl.Categorical for name in (*TEXTS, *KEY_TEXTS)},
+            **{self._names[name]: pl.Float64 for name in FLOATS},
+            **{self._names[name]: pl.Int64 for name in (*INTEGERS, ROW_NUMBER)},
+        }
+        integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
+        types: dict[str, Any] = {
+            **dict.fromkeys((*TEXTS, *KEY_TEXTS), str | None),
+            **dict.fromkeys(FLOATS, float | None),
+            **dict.fromkeys((*INTEGERS, ROW_NUMBER), integer),
+        }
+        fields = [(name, kind, None) for name, kind in types.items()]
+        self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
+
+    def read(self, usage: UsageRecords) -> list[Part]:
+        """Read records, those that are what the schema says apart from the others.
+
+        Args:
+            usage: The records.
+
+        Returns:
+            One part for each way of reading that was needed.
+
+        Raises:
+            MalformedRecordError: A record is not a JSON object, or lacks a key column.
+        """
+        everything = list(range(len(usage.records)))
+        frame = self._read_quickly(usage.records)
+        if frame is not None:
+            return [Part(everything, usage.records, self._with_keys(frame, usage))]
+        odd = [position for position in everything if not self._is_plain(usage.records[position])]
+        if not odd:  # Polars refuses what msgspec takes
+            return [self._read_exactly(usage, everything)]
+        apart = set(odd)
+        plain = [position for position in everything if position not in apart]
+        if not plain:
+            return [self._read_exactly(usage, odd)]
+        chosen = _chosen(usage, plain)
+        frame = self._read_quickly(chosen.records)
+        if frame is None:
+            return [self._read_exactly(usage, everything)]
+        return [Part(plain, chosen.records, self._with_keys(frame, chosen)), self._read_exactly(usage, odd)]
+
+    def _read_quickly(self, records: list[bytes]) -> pl.DataFrame | None:
+        lines = pl.Series(records, dtype=pl.Binary).bin
+        if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
+            return None  # Polars takes half of a surrogate pair for U+0000
+        try:
+            frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=self._schema)
+        except pl.exceptions.PolarsError:
+            return None  # a value is not what the schema says, or no JSON: the exact reader tells which
+        if frame.height != len(records):
+            return None
+        frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+        # An integer of more than 64 bits passes for a text, as Rust's name of it.
+        misread = frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("Static(").any())).item()
+        return None if misread else frame
+
+    def _is_plain(self, record: bytes) -> bool:
+        try:
+            self._plain.decode(record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
+    def _read_exactly(self, usage: UsageRecords, positions: list[int]) -> Part:
+        chosen = _chosen(usage, positions)
+        columns: dict[str, list[str | None]] = {name: [] for name in self._names.values()}
+        for record, line_number in zip(chosen.records, chosen.line_numbers, strict=True):
+            try:
+                values = _decode(record)
+                for name, column in columns.items():
+                    raw = values.get(name)
+                    column.append(None if raw is None else json_text(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise MalformedRecordError(
+                    f"Line {line_number} of the input is no record that can be read: {error}."
+                ) from error
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        return Part(positions, chosen.records, self._with_keys(frame, chosen))
+
+    def _with_keys(self, frame: pl.DataFrame, usage: UsageRecords) -> pl.DataFrame:
+        names = self._names
+        keys = frame.select(
+            pl.col(names["enrollment_number"]).alias("enrollment_number"),
+            pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
+            pl.col(names["snapshot_at"])
+            .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
+            .alias("snapshot_at"),
+            pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+        )
+        for key in keys.columns:
+            missing = keys[key].is_null()
+            if missing.any():
+                row = missing.arg_true()[0]
+                raise MalformedRecordError(
+                    f"Line {usage.line_numbers[row]} of the input has no readable {names[key]}, hence no month; "
+                    "for a tap that names it otherwise there is the setting columns."
+                )
+        renamed = {names[name]: given_name(name) for name in (*TEXTS, *FLOATS, *INTEGERS)}
+        return frame.select(pl.col(column).alias(name) for column, name in renamed.items()).with_columns(keys)
 
 
 def original_text(record: bytes, column: str) -> str | None:
@@ -81,40 +188,10 @@ def original_text(record: bytes, column: str) -> str | None:
     return None if raw is None else json_text(raw)
 
 
-def _read_quickly(records: list[bytes], names: dict[str, str]) -> pl.DataFrame | None:
-    lines = pl.Series(records, dtype=pl.Binary).bin
-    if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
-        return None  # Polars takes half of a surrogate pair for U+0000
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        **{names[name]: pl.Categorical for name in (*TEXTS, *KEY_TEXTS)},
-        **{names[name]: pl.Float64 for name in FLOATS},
-        **{names[name]: pl.Int64 for name in (*INTEGERS, ROW_NUMBER)},
-    }
-    try:
-        frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=schema)
-    except pl.exceptions.PolarsError:
-        return None  # a value is not what the schema says, or no JSON: the exact reader tells which
-    if frame.height != len(records):
-        return None
-    frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
-    # An integer of more than 64 bits passes for a text, as Rust's name of it.
-    misread = frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("Static(").any())).item()
-    return None if misread else frame
-
-
-def _read_exactly(usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
-    columns: dict[str, list[str | None]] = {name: [] for name in names.values()}
-    for record, line_number in zip(usage.records, usage.line_numbers, strict=True):
-        try:
-            values = _decode(record)
-            for name, column in columns.items():
-                raw = values.get(name)
-                column.append(None if raw is None else json_text(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedRecordError(
-                f"Line {line_number} of the input is no record that can be read: {error}."
-            ) from error
-    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+def _chosen(usage: UsageRecords, positions: list[int]) -> UsageRecords:
+    return UsageRecords(
+        [usage.records[position] for position in positions], [usage.line_numbers[position] for position in positions]
+    )
 
 
 def _decode(record: bytes) -> dict[str, msgspec.Raw]:
@@ -123,24 +200,3 @@ def _decode(record: bytes) -> dict[str, msgspec.Raw]:
     except msgspec.DecodeError:
         # Half of a surrogate pair is JSON, but no text: U+FFFD takes its place, as in every decoder that goes on.
         return _record.decode(_ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], record))
-
-
-def _with_keys(frame: pl.DataFrame, usage: UsageRecords, names: dict[str, str]) -> pl.DataFrame:
-    keys = frame.select(
-        pl.col(names["enrollment_number"]).alias("enrollment_number"),
-        pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
-        pl.col(names["snapshot_at"])
-        .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
-        .alias("snapshot_at"),
-        pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
-    )
-    for key in keys.columns:
-        missing = keys[key].is_null()
-        if missing.any():
-            row = missing.arg_true()[0]
-            raise MalformedRecordError(
-                f"Line {usage.line_numbers[row]} of the input has no readable {names[key]}, so it belongs to no month; "
-                "for a tap that names it otherwise there is the setting columns."
-            )
-    renamed = {names[name]: given_name(name) for name in (*TEXTS, *FLOATS, *INTEGERS)}
-    return frame.select(pl.col(column).alias(name) for column, name in renamed.items()).with_columns(keys)

@@ -12,7 +12,7 @@ import polars as pl
 from mapper_azure_billing_tracking.distinct import VALUE, Remembered
 from mapper_azure_billing_tracking.documents import OBJECT, UNREADABLE, read_additional_info, read_tags
 from mapper_azure_billing_tracking.findings import REJECTED, flags, issues
-from mapper_azure_billing_tracking.records import UsageRecords, read_frame
+from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.rules import (
     INFO_OBJECT,
     INFO_UNREADABLE,
@@ -25,11 +25,17 @@ from mapper_azure_billing_tracking.rules import (
 )
 from mapper_azure_billing_tracking.staging import AzureBillingDetail
 from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine, audit
+from mapper_azure_billing_tracking.usage import FLOATS, INTEGERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mapper_azure_billing_tracking.config import ProcessingConfig
+
+
+_POSITION = "_position"
+# As they came they are of another type in each part of a frame; only the rules need them.
+_GIVEN_NUMBERS = [given_name(name) for name in (*FLOATS, *INTEGERS)]
 
 
 class SnapshotKey(NamedTuple):
@@ -97,6 +103,7 @@ class Transform:
         self._config = config
         self._clock = clock
         self._engine = ResourceTrackingEngine([])
+        self._reader = RecordsReader(config)
         self._tags = Remembered(read_tags({tag: tag_name(column) for tag, column in config.tag_columns.items()}))
         self._additional_infos = Remembered(read_additional_info)
 
@@ -119,15 +126,21 @@ class Transform:
         Returns:
             The frames; each record is in ``staged`` or, with its rejecting findings, in ``issues``.
         """
-        given = self._with_documents(read_frame(usage, self._config))
-        rules = chain(self._config, given.schema)
-        lazy = given.lazy()
-        for rule in rules:
-            lazy = lazy.with_columns(**rule.columns)
-        ruled = lazy.with_columns(flags(rules)).collect()
-        tracked = self._engine.track(ruled)
+        ruled: list[pl.DataFrame] = []
+        found: list[pl.DataFrame] = []
+        for part in self._reader.read(usage):
+            given = self._with_documents(part.frame).with_columns(pl.Series(_POSITION, part.positions, dtype=pl.Int64))
+            rules = chain(self._config, given.schema)
+            lazy = given.lazy()
+            for rule in rules:
+                lazy = lazy.with_columns(**rule.columns)
+            rows = lazy.with_columns(flags(rules)).collect()
+            found.append(issues(rows, rules, part.records, self._config))
+            ruled.append(rows.drop(_GIVEN_NUMBERS))
+        together = ruled[0] if len(ruled) == 1 else pl.concat(ruled).sort(_POSITION)
+        tracked = self._engine.track(together)
+        issued = pl.concat(found)
         staged = tracked.filter(~pl.col(REJECTED)) if tracked[REJECTED].any() else tracked
-        found = issues(tracked, rules, usage.records, self._config)
         audited = audit(staged, self._clock())
         return Outcome(
             staged=staged.select(
@@ -135,8 +148,8 @@ class Transform:
                 for name, dtype in AzureBillingDetail.polars_schema().items()
             ),
             audit=audited,
-            issues=found,
-            tallies=_tallies(tracked, found, audited),
+            issues=issued,
+            tallies=_tallies(tracked, issued, audited),
         )
 
     def _with_documents(self, given: pl.DataFrame) -> pl.DataFrame:
