@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import uuid
 from dataclasses import dataclass
@@ -30,6 +29,17 @@ class Lines(singer.Message):
 
     lines: bytes
     flush: bool = False
+
+
+@dataclass(slots=True)
+class FrameLines(singer.Message):
+    """The RECORD lines of a frame's rows.
+
+    Attributes:
+        lines: Columns ``type``, ``stream`` and ``record``, a struct.
+    """
+
+    lines: pl.DataFrame
 
 
 class BatchFileError(Exception):
@@ -62,27 +72,35 @@ class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
         """The line of a message, or the lines that it holds."""
         if isinstance(message, Lines):
             return message.lines
+        if isinstance(message, FrameLines):
+            return message.lines.write_ndjson().encode()
         return msgspec.json.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: singer.Message) -> None:
         """Write a message."""
+        if isinstance(message, FrameLines):
+            # Polars writes into the pipe by itself: through a buffer of Python's it would take turns for the interpreter
+            # with the thread that reads, at 40,000 rows/s in place of 57,000.
+            sys.stdout.buffer.flush()
+            message.lines.write_ndjson(sys.stdout.buffer)
+            return
         sys.stdout.buffer.write(self.serialize_message(message))
         if not isinstance(message, Lines) or message.flush:
             sys.stdout.buffer.flush()
 
 
-def record_lines(stream: str, frame: pl.DataFrame) -> Lines:
+def record_lines(stream: str, frame: pl.DataFrame) -> FrameLines:
     """The RECORD lines of a frame's rows, dates and times in ISO form.
 
     Args:
         stream: The stream of the rows.
         frame: The rows.
     """
-    buffer = io.BytesIO()
-    frame.select(
-        pl.lit("RECORD").alias("type"), pl.lit(stream).alias("stream"), pl.struct(pl.all()).alias("record")
-    ).write_ndjson(buffer)
-    return Lines(buffer.getvalue())
+    return FrameLines(
+        frame.select(
+            pl.lit("RECORD").alias("type"), pl.lit(stream).alias("stream"), pl.struct(pl.all()).alias("record")
+        )
+    )
 
 
 def batch_file(
