@@ -32,7 +32,14 @@ from mapper_azure_billing_tracking.staging import (
 from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Transform
 from mapper_azure_billing_tracking.usage import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.writer import BatchFileError, FrameWriter, Lines, batch_file, record_lines
+from mapper_azure_billing_tracking.writer import (
+    BatchFileError,
+    FrameWriter,
+    Lines,
+    OutputError,
+    batch_file,
+    record_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +53,7 @@ _OPERATOR_ERRORS = (
     MalformedRecordError,
     MalformedMonthError,
     BatchFileError,
+    OutputError,
     InvalidInputLine,
 )
 

@@ -42,6 +42,10 @@ class FrameLines(singer.Message):
     lines: pl.DataFrame
 
 
+class OutputError(Exception):
+    """Standard output can't be written; the message says why."""
+
+
 class BatchFileError(Exception):
     """A BATCH file can't be written; the message says where and why."""
 
@@ -79,10 +83,15 @@ class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
     def write_message(self, message: singer.Message) -> None:
         """Write a message."""
         if isinstance(message, FrameLines):
-            # Polars writes into the pipe by itself: through a buffer of Python's it would take turns for the interpreter
-            # with the thread that reads, at 40,000 rows/s in place of 57,000.
+            # Polars writes into the pipe by itself: through a buffer of Python's it would take turns for the
+            # interpreter with the thread that reads, at 40,000 rows/s in place of 57,000.
             sys.stdout.buffer.flush()
-            message.lines.write_ndjson(sys.stdout.buffer)
+            try:
+                message.lines.write_ndjson(sys.stdout.buffer)
+            except (OSError, pl.exceptions.PolarsError) as error:
+                raise OutputError(
+                    f"The mapper's output can't be written, see the log of its reader: {error}."
+                ) from error
             return
         sys.stdout.buffer.write(self.serialize_message(message))
         if not isinstance(message, Lines) or message.flush:
