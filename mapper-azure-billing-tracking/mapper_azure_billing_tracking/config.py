@@ -91,7 +91,7 @@ class ProcessingConfig(Settings):
     batch_directory: Path | None = Field(
         None, title="Batch directory", description="Folder of the BATCH files; the system's temporary one by default."
     )
-    batch_size_rows: int = Field(10_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
+    batch_size_rows: int = Field(6_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
     memory_threshold_mb: int = Field(
         400, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
     )

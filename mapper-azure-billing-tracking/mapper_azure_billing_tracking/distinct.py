@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VALUE = "value"
+_KNOWN = "_known"
 
 
 class Remembered:
@@ -35,14 +36,16 @@ class Remembered:
         Returns:
             One row for each distinct text: ``value`` and the columns that the function computed of it.
         """
-        wanted = pl.concat([text.alias(VALUE) for text in texts], rechunk=False).drop_nulls().unique().to_frame()
-        unseen = wanted.join(self._known, on=VALUE, how="anti")
-        if unseen.height:
-            computed = self._compute(unseen)
-            if self._known.estimated_size() > self._capacity_bytes:
-                self._known = self._known.join(wanted, on=VALUE, how="semi")
-            self._known = pl.concat([self._known, computed.select(self._known.columns)], rechunk=True)
-        return wanted.join(self._known, on=VALUE, how="left")
+        wanted = pl.concat([text.to_frame(VALUE).lazy() for text in texts]).drop_nulls().unique()
+        known = self._known.lazy().with_columns(pl.lit(value=True).alias(_KNOWN))
+        found = wanted.join(known, on=VALUE, how="left").collect()
+        if not found[_KNOWN].has_nulls():
+            return found.drop(_KNOWN)
+        computed = self._compute(found.filter(pl.col(_KNOWN).is_null()).select(VALUE)).select(self._known.columns)
+        found = found.filter(_KNOWN).select(self._known.columns)
+        kept = self._known if self._known.estimated_size() <= self._capacity_bytes else found
+        self._known = pl.concat([kept, computed], rechunk=True)
+        return pl.concat([found, computed])
 
     def forget(self) -> None:
         """Give the memory back; later texts are computed anew."""

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mapper_azure_billing_tracking.records import original_text
-from mapper_azure_billing_tracking.rules import given_name
-from mapper_azure_billing_tracking.staging import BillingIssue
+from mapper_azure_billing_tracking.records import POSITION, original_text
+from mapper_azure_billing_tracking.staging import BillingIssue, SnapshotRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from mapper_azure_billing_tracking.rules import Finding, Rule
 
 REJECTED = "_rejected"
-_ROW = "_row"
 
 
 def _flagged(rules: Sequence[Rule]) -> Iterator[tuple[str, str, Finding]]:
@@ -40,37 +38,35 @@ def issues(
     """The findings on a frame's rows.
 
     Args:
-        rows: The frame after all rules, with their flags.
+        rows: The frame after all rules, with their flags and the position of each row's record.
         rules: The rules that ran on it.
-        records: The JSON of each row as it came.
+        records: The JSON of the records as they came.
         config: The mapper's settings: names of the input's columns.
 
     Returns:
         The columns of ``dq_billing_issue``, by rule, then by row.
     """
-    found = [pl.DataFrame(schema=BillingIssue.polars_schema())]
-    for flag, number, finding in _flagged(rules):
-        if rows[flag].any():
-            flagged = rows.with_row_index(_ROW).filter(pl.col(flag))
-            found.append(_of_one(flagged, number, finding, [records[row] for row in flagged[_ROW]], config))
-    return pl.concat(found)
-
-
-def _of_one(
-    rows: pl.DataFrame, rule: str, finding: Finding, records: Sequence[bytes], config: ProcessingConfig
-) -> pl.DataFrame:
-    if rows.schema[given_name(finding.column)] == pl.String:
-        value = finding.value.alias("value")
-    else:
-        # Polars read a number: its digits, as they came, are in the record only.
-        column = config.columns.get(finding.column, finding.column)
-        texts = [original_text(record, column) for record in records]
-        value = pl.lit(pl.Series("value", texts, dtype=pl.String))
-    kept = [record.decode() if finding.severity == "reject" else None for record in records]
-    return rows.with_columns(
-        value,
-        pl.Series("record", kept, dtype=pl.String),
-        pl.lit(rule).alias("rule"),
-        pl.lit(finding.severity).alias("severity"),
-        pl.lit(finding.column).alias("column"),
-    ).select(pl.col(name).cast(dtype) for name, dtype in BillingIssue.polars_schema().items())
+    flagged = list(_flagged(rules))
+    names = [flag for flag, _, _ in flagged]
+    found = (
+        rows.lazy()
+        .filter(pl.any_horizontal(names))
+        .select(*SnapshotRow.polars_schema(), "row_number", "extended_cost", POSITION, *names)
+        .collect()
+        .to_dicts()
+    )
+    issued = [
+        {
+            **row,
+            "rule": number,
+            "severity": finding.severity,
+            "column": finding.column,
+            "value": original_text(records[row[POSITION]], config.columns.get(finding.column, finding.column)),
+            "record": records[row[POSITION]].decode() if finding.severity == "reject" else None,
+        }
+        for flag, number, finding in flagged
+        for row in found
+        if row[flag]
+    ]
+    schema = BillingIssue.polars_schema()
+    return pl.DataFrame([{name: row[name] for name in schema} for row in issued], schema=schema)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import polars as pl
 import singer_sdk.singerlib as singer
 from pydantic import ValidationError
 from singer_sdk import InlineMapper
@@ -20,7 +21,7 @@ from mapper_azure_billing_tracking.create import ensure_tables
 from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
 from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
-from mapper_azure_billing_tracking.reader import LINE, LINE_NUMBER, USAGE, UsageReader
+from mapper_azure_billing_tracking.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader
 from mapper_azure_billing_tracking.records import MalformedRecordError, UsageRecords
 from mapper_azure_billing_tracking.staging import (
     AzureBillingDetail,
@@ -44,7 +45,6 @@ from mapper_azure_billing_tracking.writer import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import polars as pl
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _OPERATOR_ERRORS = (
@@ -71,15 +71,15 @@ class MapperAzureBillingTracking(InlineMapper):
         # Pydantic validates in the SDK's place: it also reads the texts that come from environment variables.
         super().__init__(**{**options, "validate_config": False})
         self.settings = self._validated(dict(self.config))
+        # A frame is a few MB: the streaming engine's threads would take longer to start than its queries to run.
+        pl.Config.set_engine_affinity("in-memory")
         self._months = MonthOutcomes()
         self._transform = Transform(self.settings)
         self._patterns = PatternSource(self.settings.patterns, self.settings.clickhouse)
         self._memory = MemoryGuard(
             self.settings.batch_size_rows, self.settings.memory_threshold_mb, self._transform.forget
         )
-        self.message_reader = UsageReader(
-            self.settings.stream, frozenset({self.settings.month_stream}), self._memory.batch_size_rows
-        )
+        self.message_reader = UsageReader(self.settings, self._memory.batch_size_rows)
         self._described: set[str] = set()
         self._started = time.monotonic()
         self._directory: Path | None = None
@@ -127,7 +127,7 @@ class MapperAzureBillingTracking(InlineMapper):
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Transform a group of usage rows; close a month; other records pass."""
         if USAGE in message_dict:
-            return self._transformed(message_dict[USAGE])
+            return self._transformed(message_dict[USAGE], message_dict[FRAMES])
         if message_dict["stream"] == self.settings.month_stream:
             line_number = message_dict[LINE_NUMBER]
             self._require_description(BillingMonth, line_number)
@@ -200,10 +200,10 @@ class MapperAzureBillingTracking(InlineMapper):
         if table.table not in self._described:
             raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
 
-    def _transformed(self, usage: UsageRecords) -> Iterator[singer.Message]:
+    def _transformed(self, usage: UsageRecords, frames: list[pl.DataFrame]) -> Iterator[singer.Message]:
         self._require_description(AzureBillingDetail, usage.line_numbers[0])
         self._refresh_patterns()
-        outcome = self._transform(usage)
+        outcome = self._transform(usage, frames)
         self._months.add(outcome.tallies)
         for table, frame in (
             (AzureBillingDetail, outcome.staged),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from mapper_azure_billing_tracking.records import UsageRecords
+from mapper_azure_billing_tracking.config import ProcessingConfig
+from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-USAGE = "usage"
-"""Key of the group of usage records in the message that stands for it."""
+    import polars as pl
+
+USAGE, FRAMES = "usage", "frames"
+"""Keys of a group of usage records (UsageRecords), and of its frames, in the message that stands for it."""
 LINE, LINE_NUMBER = "line", "line_number"
 """Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
 
@@ -44,27 +47,25 @@ class _Line(msgspec.Struct):
 
 
 class UsageReader(GenericSingerReader[bytes]):
-    """A Singer reader that hands on consecutive usage records as one RECORD message with their bytes.
+    """A Singer reader that hands on consecutive usage records as one RECORD message with their frames.
 
     Args:
-        stream: The stream of the usage rows.
-        closing_streams: Streams of which a record closes the group: what was read before it is handed on before it.
+        config: The mapper's settings: names of the streams and of the usage stream's columns.
         batch_size_rows: How many rows a group may have at the moment.
     """
 
-    def __init__(
-        self,
-        stream: str = "",
-        closing_streams: frozenset[str] = frozenset(),
-        batch_size_rows: Callable[[], int] = lambda: 1,
-    ) -> None:
+    def __init__(self, config: ProcessingConfig | None = None, batch_size_rows: Callable[[], int] = lambda: 1) -> None:
         super().__init__()
-        self._stream = stream
-        self._closing_streams = closing_streams
+        config = config or ProcessingConfig()
+        self._stream = config.stream
+        self._closing_streams = {config.month_stream}
+        self._read = RecordsReader(config).read
         self._batch_size_rows = batch_size_rows
         self._decoder = msgspec.json.Decoder(_Line)
         # What msgspec writes; lines of any other spelling are decoded.
-        self._prefix = msgspec.json.encode({"type": "RECORD", "stream": stream, "record": None})[: -len(b"null}")]
+        self._prefix = msgspec.json.encode({"type": "RECORD", "stream": config.stream, "record": None})[
+            : -len(b"null}")
+        ]
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -90,7 +91,7 @@ class UsageReader(GenericSingerReader[bytes]):
         Args:
             file_input: The lines; standard input by default.
             callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
-                the key ``usage`` (UsageRecords); all others have the line and its number.
+                the keys ``usage`` and ``frames``; all others have the line and its number.
 
         Returns:
             How many messages of each type there were.
@@ -99,7 +100,7 @@ class UsageReader(GenericSingerReader[bytes]):
             InvalidInputLine: A line is no Singer message; the error says which.
         """
         counts: Counter[str] = Counter()
-        groups = _Groups(self._stream, callbacks, self._batch_size_rows)
+        groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows)
         with groups:
             for line_number, line in enumerate(file_input or self.default_input, 1):
                 record = self._plain_record(line)
@@ -109,7 +110,7 @@ class UsageReader(GenericSingerReader[bytes]):
                         record = bytes(message.record)
                     else:
                         if message.type != "RECORD" or message.stream in self._closing_streams:
-                            groups.hand_on()
+                            groups.finish()
                         groups.wait()
                         passed = {"type": message.type, "stream": message.stream, LINE: line, LINE_NUMBER: line_number}
                         callbacks[message.type](passed)
@@ -117,7 +118,7 @@ class UsageReader(GenericSingerReader[bytes]):
                 if record is not None:
                     groups.add(record, line_number)
                     counts["RECORD"] += 1
-            groups.hand_on()
+            groups.finish()
         return counts
 
     def _plain_record(self, line: bytes) -> bytes | None:
@@ -143,51 +144,67 @@ class UsageReader(GenericSingerReader[bytes]):
 
 
 class _Groups:
-    """Gathers usage records, and hands each group on while the next is read: Polars works beside the reading thread.
+    """Gathers usage records. Beside the thread that does, one group is read into frames, and that before it is handled.
 
-    One group is under way at a time. As a context manager it waits for the last one; an error of a group is raised by
-    the next call, at the latest by the end of the context.
+    As a context manager it waits for the last group; an error of a group is raised by one of the next calls, at the
+    latest by the end of the context, and no group after it is handled.
     """
 
     def __init__(
-        self, stream: str, callbacks: dict[str, Callable[[dict[str, Any]], None]], batch_size_rows: Callable[[], int]
+        self,
+        stream: str,
+        read: Callable[[UsageRecords], list[pl.DataFrame]],
+        handle: Callable[[dict[str, Any]], None],
+        batch_size_rows: Callable[[], int],
     ) -> None:
         self._stream = stream
-        self._callback = callbacks["RECORD"]
+        self._read = read
+        self._handle = handle
         self._batch_size_rows = batch_size_rows
         self._size = batch_size_rows()
         self._records: list[bytes] = []
         self._line_numbers: list[int] = []
-        self._under_way: Future[None] | None = None
-        self._executor = ThreadPoolExecutor(max_workers=1)
+        self._being_read: tuple[UsageRecords, Future[list[pl.DataFrame]]] | None = None
+        self._being_handled: Future[None] | None = None
+        self._executor = ThreadPoolExecutor(max_workers=2)
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_error: object) -> None:
         self._executor.shutdown()
-        self.wait()
 
     def add(self, record: bytes, line_number: int) -> None:
         """Add a record; a full group is handed on."""
         self._records.append(record)
         self._line_numbers.append(line_number)
         if len(self._records) >= self._size:
-            self.hand_on()
+            self._hand_on()
 
-    def hand_on(self) -> None:
-        """Hand the gathered records on, after those before them."""
-        self.wait()
+    def finish(self) -> None:
+        """Hand the gathered records on, and wait until everything is handled."""
+        self._hand_on()
+        self._advance()
+        self._advance()
+
+    def _hand_on(self) -> None:
+        self._advance()
         if self._records:
             group = UsageRecords(self._records, self._line_numbers)
             self._records, self._line_numbers = [], []
-            # Nothing is under way now: memory can be measured, and given back.
-            self._size = self._batch_size_rows()
-            message = {"type": "RECORD", "stream": self._stream, USAGE: group}
-            self._under_way = self._executor.submit(self._callback, message)
+            self._being_read = group, self._executor.submit(self._read, group)
 
     def wait(self) -> None:
-        """Wait until what was handed on has been written."""
-        if self._under_way is not None:
-            under_way, self._under_way = self._under_way, None
-            under_way.result()
+        """Wait until nothing is being handled."""
+        if self._being_handled is not None:
+            handled, self._being_handled = self._being_handled, None
+            handled.result()
+            # Now memory can be measured, and given back.
+            self._size = self._batch_size_rows()
+
+    def _advance(self) -> None:
+        self.wait()
+        if self._being_read is not None:
+            (group, frames), self._being_read = self._being_read, None
+            message = {"type": "RECORD", "stream": self._stream, USAGE: group, FRAMES: frames.result()}
+            self._being_handled = self._executor.submit(self._handle, message)

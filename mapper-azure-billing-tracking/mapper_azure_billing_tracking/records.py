@@ -32,6 +32,10 @@ _ESCAPE = re.compile(
 )
 
 
+POSITION = "_position"
+_MISREAD = "_misread"
+
+
 class MalformedRecordError(Exception):
     """A record can't be read at all, or doesn't say which month it belongs to."""
 
@@ -47,22 +51,6 @@ class UsageRecords:
 
     records: list[bytes]
     line_numbers: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Records that were read in the same way.
-
-    Attributes:
-        positions: Their positions among the records that were to be read.
-        records: The JSON object of each.
-        frame: A row for each: the columns as ``given.<name>``, numbers as Float64 or Int64 if each value of the part is
-            one, else as texts; and enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
-    """
-
-    positions: list[int]
-    records: list[bytes]
-    frame: pl.DataFrame
 
 
 class RecordsReader:
@@ -88,34 +76,31 @@ class RecordsReader:
         fields = [(name, kind, None) for name, kind in types.items()]
         self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
 
-    def read(self, usage: UsageRecords) -> list[Part]:
+    def read(self, usage: UsageRecords) -> list[pl.DataFrame]:
         """Read records, those that are what the schema says apart from the others.
 
         Args:
             usage: The records.
 
         Returns:
-            One part for each way of reading that was needed.
+            A frame for each way of reading that was needed: _position (among the records); the columns as
+            ``given.<name>``, numbers as Float64 or Int64 if each value of the frame is one, else as texts; and
+            enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
 
         Raises:
             MalformedRecordError: A record is not a JSON object, or lacks a key column.
         """
-        everything = list(range(len(usage.records)))
+        everything = range(len(usage.records))
         frame = self._read_quickly(usage.records)
         if frame is not None:
-            return [Part(everything, usage.records, self._with_keys(frame, usage))]
+            return [self._typed(frame, usage, everything)]
         odd = [position for position in everything if not self._is_plain(usage.records[position])]
-        if not odd:  # Polars refuses what msgspec takes
-            return [self._read_exactly(usage, everything)]
         apart = set(odd)
         plain = [position for position in everything if position not in apart]
-        if not plain:
-            return [self._read_exactly(usage, odd)]
-        chosen = _chosen(usage, plain)
-        frame = self._read_quickly(chosen.records)
-        if frame is None:
-            return [self._read_exactly(usage, everything)]
-        return [Part(plain, chosen.records, self._with_keys(frame, chosen)), self._read_exactly(usage, odd)]
+        frame = self._read_quickly([usage.records[position] for position in plain])
+        if frame is None:  # Polars refuses what msgspec takes
+            return [self._typed(self._read_exactly(usage, everything), usage, everything)]
+        return [self._typed(frame, usage, plain), self._typed(self._read_exactly(usage, odd), usage, odd)]
 
     def _read_quickly(self, records: list[bytes]) -> pl.DataFrame | None:
         lines = pl.Series(records, dtype=pl.Binary).bin
@@ -127,10 +112,11 @@ class RecordsReader:
             return None  # a value is not what the schema says, or no JSON: the exact reader tells which
         if frame.height != len(records):
             return None
-        frame = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+        texts = pl.col(pl.Categorical).cast(pl.String)
         # An integer of more than 64 bits passes for a text, as Rust's name of it.
-        misread = frame.select(pl.any_horizontal(pl.col(pl.String).str.starts_with("Static(").any())).item()
-        return None if misread else frame
+        misread = pl.any_horizontal(texts.str.starts_with("Static(").any()).alias(_MISREAD)
+        frame = frame.with_columns(texts, misread)
+        return None if frame.drop_in_place(_MISREAD).any() else frame
 
     def _is_plain(self, record: bytes) -> bool:
         try:
@@ -139,42 +125,44 @@ class RecordsReader:
             return False
         return True
 
-    def _read_exactly(self, usage: UsageRecords, positions: list[int]) -> Part:
-        chosen = _chosen(usage, positions)
+    def _read_exactly(self, usage: UsageRecords, positions: Sequence[int]) -> pl.DataFrame:
         columns: dict[str, list[str | None]] = {name: [] for name in self._names.values()}
-        for record, line_number in zip(chosen.records, chosen.line_numbers, strict=True):
+        for position in positions:
             try:
-                values = _decode(record)
+                values = _decode(usage.records[position])
                 for name, column in columns.items():
                     raw = values.get(name)
                     column.append(None if raw is None else json_text(raw))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise MalformedRecordError(
-                    f"Line {line_number} of the input is no record that can be read: {error}."
+                    f"Line {usage.line_numbers[position]} of the input is no record that can be read: {error}."
                 ) from error
-        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-        return Part(positions, chosen.records, self._with_keys(frame, chosen))
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
 
-    def _with_keys(self, frame: pl.DataFrame, usage: UsageRecords) -> pl.DataFrame:
+    def _typed(self, frame: pl.DataFrame, usage: UsageRecords, positions: Sequence[int]) -> pl.DataFrame:
         names = self._names
-        keys = frame.select(
-            pl.col(names["enrollment_number"]).alias("enrollment_number"),
-            pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
-            pl.col(names["snapshot_at"])
-            .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
-            .alias("snapshot_at"),
-            pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+        typed = (
+            frame.lazy()
+            .select(
+                pl.Series(POSITION, positions, dtype=pl.Int64),
+                *(pl.col(names[name]).alias(given_name(name)) for name in (*TEXTS, *FLOATS, *INTEGERS)),
+                pl.col(names["enrollment_number"]).alias("enrollment_number"),
+                pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
+                pl.col(names["snapshot_at"])
+                .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
+                .alias("snapshot_at"),
+                pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+            )
+            .collect()
         )
-        for key in keys.columns:
-            missing = keys[key].is_null()
-            if missing.any():
-                row = missing.arg_true()[0]
+        for key in (*KEY_TEXTS, ROW_NUMBER):
+            if typed[key].has_nulls():
+                position = positions[typed[key].is_null().arg_true()[0]]
                 raise MalformedRecordError(
-                    f"Line {usage.line_numbers[row]} of the input has no readable {names[key]}, hence no month; "
+                    f"Line {usage.line_numbers[position]} of the input has no readable {names[key]}, hence no month; "
                     "for a tap that names it otherwise there is the setting columns."
                 )
-        renamed = {names[name]: given_name(name) for name in (*TEXTS, *FLOATS, *INTEGERS)}
-        return frame.select(pl.col(column).alias(name) for column, name in renamed.items()).with_columns(keys)
+        return typed
 
 
 def original_text(record: bytes, column: str) -> str | None:
@@ -186,12 +174,6 @@ def original_text(record: bytes, column: str) -> str | None:
     """
     raw = _decode(record).get(column)
     return None if raw is None else json_text(raw)
-
-
-def _chosen(usage: UsageRecords, positions: list[int]) -> UsageRecords:
-    return UsageRecords(
-        [usage.records[position] for position in positions], [usage.line_numbers[position] for position in positions]
-    )
 
 
 def _decode(record: bytes) -> dict[str, msgspec.Raw]:

@@ -45,13 +45,11 @@ class Finding:
         severity: reject (the row is not staged), null (the value is null) or warn (kept).
         column: The column it was found in.
         when: Whether the row has it.
-        value: The original text.
     """
 
     severity: Severity
     column: str
     when: pl.Expr
-    value: pl.Expr
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def r1_date() -> Rule:
     us = text.str.extract(f"({_US_DATE})", 1).str.replace(_US_DATE, "$3-$1-$2").str.to_date("%Y-%m-%d", strict=False)
     date = iso.fill_null(us)
     date = pl.when(date.is_between(pl.date(1970, 1, 1), pl.date(2149, 6, 6))).then(date)
-    return Rule("R1", {"date": date}, (Finding("reject", "date", pl.col("date").is_null(), given("date")),))
+    return Rule("R1", {"date": date}, (Finding("reject", "date", pl.col("date").is_null()),))
 
 
 def r2_date_parts() -> Rule:
@@ -114,7 +112,7 @@ def r2_date_parts() -> Rule:
 def r3_date_in_month() -> Rule:
     """R3: ``date`` outside ``billing_month``: warn, kept."""
     outside = pl.col("month_date") != pl.col("billing_month").dt.month_start()
-    return Rule("R3", {}, (Finding("warn", "date", outside, given("date")),))
+    return Rule("R3", {}, (Finding("warn", "date", outside),))
 
 
 def r4_numbers(schema: pl.Schema) -> Rule:
@@ -138,11 +136,10 @@ def r4_numbers(schema: pl.Schema) -> Rule:
                 value = number.cast(pl.Float64, strict=False)
                 columns[name] = pl.when(value.is_finite()).then(value)
             unreadable, blank = pl.col(name).is_null(), is_blank(given(name))
-        original = given(name).cast(pl.String)
         if name == "extended_cost":
-            findings.append(Finding("reject", name, unreadable, original))
+            findings.append(Finding("reject", name, unreadable))
         else:
-            findings.append(Finding("null", name, unreadable & ~blank, original))
+            findings.append(Finding("null", name, unreadable & ~blank))
     return Rule("R4", columns, tuple(findings))
 
 
@@ -151,7 +148,7 @@ def r5_negative_cost() -> Rule:
     return Rule(
         "R5",
         {},
-        (Finding("warn", "extended_cost", pl.col("extended_cost") < 0, given("extended_cost").cast(pl.String)),),
+        (Finding("warn", "extended_cost", pl.col("extended_cost") < 0),),
     )
 
 
@@ -167,7 +164,7 @@ def r7_instance_id(missing_instance_id: Literal["quarantine", "keep"]) -> Rule:
     return Rule(
         "R7",
         {"instance_id": pl.when(blank).then(pl.lit("")).otherwise(given("instance_id"))},
-        (Finding(severity, "instance_id", blank, given("instance_id")),),
+        (Finding(severity, "instance_id", blank),),
     )
 
 
@@ -177,8 +174,8 @@ def r8_objects() -> Rule:
         "R8",
         {"tags": pl.col(TAGS_OBJECT), "additional_info": pl.col(INFO_OBJECT)},
         (
-            Finding("null", "tags", pl.col(TAGS_UNREADABLE), given("tags")),
-            Finding("null", "additional_info", pl.col(INFO_UNREADABLE), given("additional_info")),
+            Finding("null", "tags", pl.col(TAGS_UNREADABLE)),
+            Finding("null", "additional_info", pl.col(INFO_UNREADABLE)),
         ),
     )
 

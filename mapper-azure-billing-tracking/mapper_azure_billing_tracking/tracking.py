@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from mapper_azure_billing_tracking.distinct import VALUE, Remembered
-from mapper_azure_billing_tracking.rules import LAST_SEGMENT, given
+from mapper_azure_billing_tracking.rules import LAST_SEGMENT, given, given_name
 from mapper_azure_billing_tracking.staging import TaggingAudit
 
 if TYPE_CHECKING:
@@ -85,35 +85,29 @@ class ResourceTrackingEngine:
         Returns:
             The frame, with the match of each level, the selected one, and the count of distinct matches.
         """
-        levels = {
-            "last_segment": LAST_SEGMENT,
-            "resource_group": given("resource_group").meta.output_name(),
-            "subscription": given("subscription_guid").meta.output_name(),
-        }
-        matches = self._matches.look_up(*(frame[column] for column in levels.values()))
-        for level, column in levels.items():
-            frame = frame.join(
-                matches.rename({_TEXT: f"{level}_match", _RANKS: f"_{level}_ranks"}),
-                left_on=column,
-                right_on=VALUE,
-                how="left",
-                maintain_order="left",
-            )
-        ranks = [pl.col(f"_{level}_ranks").fill_null([]) for level in levels]
-        selected = pl.coalesce(*(f"{level}_match" for level in levels))
-        return frame.with_columns(
+        columns = [LAST_SEGMENT, given_name("resource_group"), given_name("subscription_guid")]
+        # Each resource once: it has a row for each day and meter.
+        resources = frame.lazy().select(columns).unique().collect()
+        matches = self._matches.look_up(*resources).lazy()
+        names = ("last_segment", "resource_group", "subscription")
+        tracked = resources.lazy()
+        for name, column in zip(names, columns, strict=True):
+            level = matches.select(VALUE, pl.col(_TEXT).alias(f"{name}_match"), pl.col(_RANKS).alias(f"_{name}_ranks"))
+            tracked = tracked.join(level, left_on=column, right_on=VALUE, how="left")
+        ranks = [pl.col(f"_{name}_ranks").fill_null([]) for name in names]
+        selected = pl.coalesce(*(f"{name}_match" for name in names))
+        tracked = tracked.select(
+            *columns,
+            *(f"{name}_match" for name in names),
             selected.alias("selected_match"),
             selected.fill_null(pl.col(LAST_SEGMENT).str.to_uppercase()).alias("resource_tracking"),
             pl.sum_horizontal(rank.list.len() for rank in ranks).alias("_level_matches"),
-        ).with_columns(
-            pl.when(pl.col("_level_matches") > 1)
-            .then(pl.concat_list(ranks).list.n_unique())
-            .otherwise(pl.col("_level_matches"))
-            .alias(_MATCH_COUNT)
+            pl.concat_list(ranks).list.n_unique().alias(_MATCH_COUNT),
         )
+        return frame.lazy().join(tracked, on=columns, how="left", maintain_order="left", nulls_equal=True).collect()
 
 
-def audit(tracked: pl.DataFrame, audit_timestamp: dt.datetime) -> pl.DataFrame:
+def audit(tracked: pl.LazyFrame, audit_timestamp: dt.datetime) -> pl.LazyFrame:
     """The audit of a batch: a row for each resource and outcome where more than one match was found.
 
     Args:

@@ -12,7 +12,7 @@ import polars as pl
 from mapper_azure_billing_tracking.distinct import VALUE, Remembered
 from mapper_azure_billing_tracking.documents import OBJECT, UNREADABLE, read_additional_info, read_tags
 from mapper_azure_billing_tracking.findings import REJECTED, flags, issues
-from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
+from mapper_azure_billing_tracking.records import POSITION, UsageRecords
 from mapper_azure_billing_tracking.rules import (
     INFO_OBJECT,
     INFO_UNREADABLE,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mapper_azure_billing_tracking.config import ProcessingConfig
 
 
-_POSITION = "_position"
 # As they came they are of another type in each part of a frame; only the rules need them.
 _GIVEN_NUMBERS = [given_name(name) for name in (*FLOATS, *INTEGERS)]
 
@@ -103,7 +102,6 @@ class Transform:
         self._config = config
         self._clock = clock
         self._engine = ResourceTrackingEngine([])
-        self._reader = RecordsReader(config)
         self._tags = Remembered(read_tags({tag: tag_name(column) for tag, column in config.tag_columns.items()}))
         self._additional_infos = Remembered(read_additional_info)
 
@@ -117,87 +115,107 @@ class Transform:
         self._additional_infos.forget()
         self._engine.forget()
 
-    def __call__(self, usage: UsageRecords) -> Outcome:
+    def __call__(self, usage: UsageRecords, frames: list[pl.DataFrame]) -> Outcome:
         """Transform usage rows.
 
         Args:
             usage: The records as they came.
+            frames: What RecordsReader read from them.
 
         Returns:
             The frames; each record is in ``staged`` or, with its rejecting findings, in ``issues``.
         """
         ruled: list[pl.DataFrame] = []
         found: list[pl.DataFrame] = []
-        for part in self._reader.read(usage):
-            given = self._with_documents(part.frame).with_columns(pl.Series(_POSITION, part.positions, dtype=pl.Int64))
-            rules = chain(self._config, given.schema)
-            lazy = given.lazy()
+        for frame in frames:
+            rules = chain(self._config, frame.schema)
+            lazy = self._with_documents(frame)
             for rule in rules:
                 lazy = lazy.with_columns(**rule.columns)
             rows = lazy.with_columns(flags(rules)).collect()
-            found.append(issues(rows, rules, part.records, self._config))
+            found.append(issues(rows, rules, usage.records, self._config))
             ruled.append(rows.drop(_GIVEN_NUMBERS))
-        together = ruled[0] if len(ruled) == 1 else pl.concat(ruled).sort(_POSITION)
+        together = ruled[0] if len(ruled) == 1 else pl.concat(ruled).sort(POSITION)
         tracked = self._engine.track(together)
         issued = pl.concat(found)
-        staged = tracked.filter(~pl.col(REJECTED)) if tracked[REJECTED].any() else tracked
+        staged = tracked.lazy().filter(~pl.col(REJECTED))
         audited = audit(staged, self._clock())
-        return Outcome(
-            staged=staged.select(
-                pl.col(name if name in staged.columns else given_name(name)).cast(dtype).alias(name)
-                for name, dtype in AzureBillingDetail.polars_schema().items()
-            ),
-            audit=audited,
-            issues=issued,
-            tallies=_tallies(tracked, issued, audited),
+        staged_rows, audit_rows, *counts = pl.collect_all(
+            [_staging_columns(staged), audited, *_counts(tracked, issued, audited)]
+        )
+        return Outcome(staged_rows, audit_rows, issued, _tallies(*counts))
+
+    def _with_documents(self, frame: pl.DataFrame) -> pl.LazyFrame:
+        tags, additional_info = given_name("tags"), given_name("additional_info")
+        tags_found = self._tags.look_up(frame[tags]).lazy().rename({OBJECT: TAGS_OBJECT, UNREADABLE: TAGS_UNREADABLE})
+        infos_found = (
+            self._additional_infos.look_up(frame[additional_info])
+            .lazy()
+            .rename({OBJECT: INFO_OBJECT, UNREADABLE: INFO_UNREADABLE, "vm": INFO_VM})
+        )
+        return (
+            frame.lazy()
+            .join(tags_found, left_on=tags, right_on=VALUE, how="left", maintain_order="left")
+            .join(infos_found, left_on=additional_info, right_on=VALUE, how="left", maintain_order="left")
         )
 
-    def _with_documents(self, given: pl.DataFrame) -> pl.DataFrame:
-        for name, remembered, renamed in (
-            ("tags", self._tags, {OBJECT: TAGS_OBJECT, UNREADABLE: TAGS_UNREADABLE}),
-            (
-                "additional_info",
-                self._additional_infos,
-                {OBJECT: INFO_OBJECT, UNREADABLE: INFO_UNREADABLE, "vm": INFO_VM},
-            ),
-        ):
-            column = given_name(name)
-            documents = remembered.look_up(given[column]).rename(renamed)
-            given = given.join(documents, left_on=column, right_on=VALUE, how="left", maintain_order="left")
-        return given
+
+def _staging_columns(rows: pl.LazyFrame) -> pl.LazyFrame:
+    names = rows.collect_schema().names()
+    return rows.select(
+        pl.col(name if name in names else given_name(name)).cast(dtype).alias(name)
+        for name, dtype in AzureBillingDetail.polars_schema().items()
+    )
 
 
-def _tallies(tracked: pl.DataFrame, found: pl.DataFrame, audited: pl.DataFrame) -> dict[SnapshotKey, Tally]:
-    """Counts and costs by snapshot; sums are exact (fsum) but for the last rounding."""
-    key = list(SnapshotKey._fields)
-    tallies: dict[SnapshotKey, Tally] = {}
-    snapshots = tracked.select(key).unique(maintain_order=True).rows()
-    # Nearly every frame holds rows of one snapshot: then there is nothing to part.
-    parts = {snapshots[0]: tracked} if len(snapshots) == 1 else tracked.partition_by(key, as_dict=True)
-    for values, rows in parts.items():
-        snapshot = SnapshotKey(*values)
-        rejected = rows.filter(pl.col(REJECTED))
-        staged = rows.filter(~pl.col(REJECTED))
-        conflicts = staged.filter(pl.col("match_count") > 1)
-        findings = found.filter(pl.col(name).eq_missing(value) for name, value in snapshot._asdict().items())
-        tallies[snapshot] = Tally(
-            received=rows.height,
-            staged=staged.height,
-            rejected=rejected.height,
-            staged_cost=_sum(staged),
-            rejected_cost=_sum(rejected),
-            issues=findings.height,
-            audits=audited.filter(pl.col(name) == value for name, value in snapshot._asdict().items()).height,
-            conflicts=conflicts.height,
-            conflict_cost=_sum(conflicts),
-            unmatched_cost=_sum(staged.filter(pl.col("match_count") == 0)),
-            findings=dict(findings.group_by("rule").len().rows()),
+def _counts(tracked: pl.DataFrame, found: pl.DataFrame, audited: pl.LazyFrame) -> list[pl.LazyFrame]:
+    """By snapshot: counts and costs of rows, counts of findings, counts of audit rows."""
+    rejected, matches, cost = pl.col(REJECTED), pl.col("match_count"), pl.col("extended_cost")
+    conflicts = ~rejected & (matches > 1)
+    key = SnapshotKey._fields
+    return [
+        tracked.lazy()
+        .group_by(key)
+        .agg(
+            received=pl.len(),
+            rejected=rejected.sum(),
+            conflicts=conflicts.sum(),
+            staged_costs=cost.filter(~rejected),
+            rejected_costs=cost.filter(rejected & cost.is_not_null()),
+            conflict_costs=cost.filter(conflicts),
+            unmatched_costs=cost.filter(~rejected & (matches == 0)),
+        ),
+        found.lazy().group_by(*key, "rule").len(),
+        audited.group_by(key).len(),
+    ]
+
+
+def _tallies(rows: pl.DataFrame, findings: pl.DataFrame, audits: pl.DataFrame) -> dict[SnapshotKey, Tally]:
+    """What became of each snapshot's rows; sums are exact (fsum) but for the last rounding."""
+    tallies = {
+        SnapshotKey(*(row[name] for name in SnapshotKey._fields)): Tally(
+            received=row["received"],
+            staged=row["received"] - row["rejected"],
+            rejected=row["rejected"],
+            staged_cost=_sum(row["staged_costs"]),
+            rejected_cost=_sum(row["rejected_costs"]),
+            conflicts=row["conflicts"],
+            conflict_cost=_sum(row["conflict_costs"]),
+            unmatched_cost=_sum(row["unmatched_costs"]),
         )
+        for row in rows.iter_rows(named=True)
+    }
+    for *snapshot, rule, count in findings.iter_rows():
+        tally = tallies[SnapshotKey(*snapshot)]
+        tally.findings[rule] = count
+        tally.issues += count
+    for *snapshot, count in audits.iter_rows():
+        tallies[SnapshotKey(*snapshot)].audits = count
     return tallies
 
 
-def _sum(rows: pl.DataFrame) -> float:
+def _sum(costs: list[float]) -> float:
     try:
-        return math.fsum(rows["extended_cost"].drop_nulls().to_list())
+        return math.fsum(costs)
     except OverflowError:  # beyond what a 64-bit float holds: the month then doesn't add up, and is told so
         return math.inf

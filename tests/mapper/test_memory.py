@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from mapper.runs import DETAIL, USAGE_SCHEMA, usage_line
-from mapper.test_rules_differential import usage_records
+from mapper.test_rules_differential import outcome
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.distinct import Remembered
@@ -155,10 +155,10 @@ def test_forgetting_between_frames_changes_no_result() -> None:
     ]
     transform = Transform(ProcessingConfig())
     transform.track_with(ResourceTrackingEngine([Pattern(1, "web-1"), Pattern(2, "web")]))
-    first = transform(usage_records(lines)).staged
+    first = outcome(transform, lines, ProcessingConfig()).staged
     transform.forget()
     gc.collect()
-    assert transform(usage_records(lines)).staged.equals(first)
+    assert outcome(transform, lines, ProcessingConfig()).staged.equals(first)
 
 
 def test_other_patterns_are_used_from_the_next_frame_on() -> None:
@@ -166,5 +166,5 @@ def test_other_patterns_are_used_from_the_next_frame_on() -> None:
     tracked = []
     for patterns in ([], [Pattern(1, "web")], [Pattern(1, "b-1")]):
         transform.track_with(ResourceTrackingEngine(patterns))
-        tracked += transform(usage_records([usage_line(1)])).staged["resource_tracking"].to_list()
+        tracked += outcome(transform, [usage_line(1)], ProcessingConfig()).staged["resource_tracking"].to_list()
     assert tracked == ["WEB-1", "WEB", "B-1"]

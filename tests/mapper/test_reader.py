@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from mapper.runs import (
 from mapper.traps import PLAIN_RECORD
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.mapper import MapperAzureBillingTracking
 from mapper_azure_billing_tracking.reader import USAGE, UsageReader
 
@@ -44,7 +46,7 @@ def groups(lines: Sequence[bytes], batch_size_rows: int = 1000) -> list[str]:
         handed.append(message["type"] if usage is None else " ".join(map(str, usage.line_numbers)))
 
     types = ("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH")
-    reader = UsageReader("usage_details", frozenset({"billing_months"}), lambda: batch_size_rows)
+    reader = UsageReader(ProcessingConfig(), lambda: batch_size_rows)
     reader.process_lines(io.BytesIO(b"".join(lines)), dict.fromkeys(types, take))
     return handed
 
@@ -58,15 +60,15 @@ def test_consecutive_usage_records_are_one_group_up_to_the_batch_size() -> None:
     assert groups(lines, 3) == ["SCHEMA", "2 3 4", "5 6 7", "8"]
 
 
-def test_a_changed_batch_size_counts_from_the_next_group_on() -> None:
-    sizes = iter((2, 3, 1, 1, 1))
-    reader = UsageReader("usage_details", frozenset(), lambda: next(sizes))
+def test_a_changed_batch_size_counts_once_a_group_is_written() -> None:
+    sizes = itertools.chain((2, 3), itertools.repeat(1))
+    reader = UsageReader(batch_size_rows=lambda: next(sizes))
     handed: list[int] = []
     reader.process_lines(
-        io.BytesIO(b"".join(map(usage_line, range(1, 8)))),
+        io.BytesIO(b"".join(map(usage_line, range(1, 12)))),
         {"RECORD": lambda message: handed.append(len(message[USAGE].records))},
     )
-    assert handed == [2, 3, 1, 1]
+    assert handed == [2, 2, 2, 3, 1, 1]
 
 
 @pytest.mark.parametrize(

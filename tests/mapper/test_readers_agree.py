@@ -77,16 +77,16 @@ CLEAN = [
 
 def test_the_clean_rows_are_read_by_polars() -> None:
     (part,) = RecordsReader(ProcessingConfig()).read(usage_records(CLEAN))
-    assert part.positions == list(range(len(CLEAN)))
-    assert part.frame.schema["given.extended_cost"] == pl.Float64
+    assert part["_position"].to_list() == list(range(len(CLEAN)))
+    assert part.schema["given.extended_cost"] == pl.Float64
 
 
 @pytest.mark.parametrize("oddity", ODD)
 def test_an_odd_row_is_read_as_text_and_every_row_is_read_once(oddity: str) -> None:
     *plain, odd = RecordsReader(ProcessingConfig()).read(usage_records([*CLEAN, ODD[oddity]]))
-    assert odd.positions[-1] == len(CLEAN)
-    assert odd.frame.schema["given.extended_cost"] == pl.String
-    assert sorted(position for part in (*plain, odd) for position in part.positions) == list(range(len(CLEAN) + 1))
+    assert odd["_position"][-1] == len(CLEAN)
+    assert odd.schema["given.extended_cost"] == pl.String
+    assert sorted(position for part in (*plain, odd) for position in part["_position"]) == list(range(len(CLEAN) + 1))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_odd_row_is_read_as_text_and_every_row_is_read_once(oddity: str) -> N
 )
 def test_the_clean_rows_beside_an_odd_one_are_read_by_polars(oddity: str) -> None:
     plain, odd = RecordsReader(ProcessingConfig()).read(usage_records([*CLEAN, ODD[oddity]]))
-    assert (plain.positions, odd.positions) == (list(range(len(CLEAN))), [len(CLEAN)])
+    assert (plain["_position"].to_list(), odd["_position"].to_list()) == (list(range(len(CLEAN))), [len(CLEAN)])
 
 
 @pytest.mark.parametrize("oddity", ODD)

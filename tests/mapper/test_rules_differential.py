@@ -18,7 +18,7 @@ from mapper.oracle_tracking import Patterns, audit_rows, track
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.reader import USAGE, UsageReader
-from mapper_azure_billing_tracking.records import UsageRecords
+from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, TaggingAudit
 from mapper_azure_billing_tracking.tracking import Pattern, ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Outcome, Transform
@@ -33,7 +33,7 @@ MAYBE_JSON_COLUMNS = {*STRING_COLUMNS, *ALL_TAG_COLUMNS, "service_info1", "servi
 def usage_records(lines: Iterable[bytes]) -> UsageRecords:
     """The records as the mapper's reader hands them on, all in one group."""
     groups: list[UsageRecords] = []
-    reader = UsageReader("usage_details", batch_size_rows=lambda: 1_000_000)
+    reader = UsageReader(batch_size_rows=lambda: 1_000_000)
     reader.process_lines(
         io.BytesIO(b"".join(line.rstrip(b"\n") + b"\n" for line in lines)),
         {"RECORD": lambda message: groups.append(message[USAGE])},
@@ -41,10 +41,17 @@ def usage_records(lines: Iterable[bytes]) -> UsageRecords:
     return groups[0] if groups else UsageRecords([], [])
 
 
-def transformed(lines: list[bytes], patterns: list[tuple[int, str]], **config: Any) -> Outcome:
-    transform = Transform(ProcessingConfig.model_validate(config))
+def outcome(transform: Transform, lines: Iterable[bytes], config: ProcessingConfig) -> Outcome:
+    """What the lines become, read as one frame."""
+    usage = usage_records(lines)
+    return transform(usage, RecordsReader(config).read(usage))
+
+
+def transformed(lines: list[bytes], patterns: list[tuple[int, str]], **settings: Any) -> Outcome:
+    config = ProcessingConfig.model_validate(settings)
+    transform = Transform(config)
     transform.track_with(ResourceTrackingEngine(Pattern(*pattern) for pattern in patterns))
-    return transform(usage_records(lines))
+    return outcome(transform, lines, config)
 
 
 def assert_same(got: Any, expected: Any, column: str, row_number: int) -> None:
