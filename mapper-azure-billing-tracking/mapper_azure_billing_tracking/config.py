@@ -91,9 +91,9 @@ class ProcessingConfig(Settings):
     batch_directory: Path | None = Field(
         None, title="Batch directory", description="Folder of the BATCH files; the system's temporary one by default."
     )
-    batch_size_rows: int = Field(6_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
+    batch_size_rows: int = Field(8_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
     memory_threshold_mb: int = Field(
-        400, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
+        450, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
     )
     tax_rate: float = Field(
         0.06, title="Tax rate", description="Tax as a part of cost (R6).", ge=0, allow_inf_nan=False
