@@ -146,8 +146,8 @@ class UsageReader(GenericSingerReader[bytes]):
 class _Groups:
     """Gathers usage records. Beside the thread that does, one group is read into frames, and that before it is handled.
 
-    As a context manager it waits for the last group; an error of a group is raised by one of the next calls, at the
-    latest by the end of the context, and no group after it is handled.
+    An error of a group is raised by one of the next calls, at the latest by ``finish``; no group after it is handled.
+    As a context manager it waits for the threads.
     """
 
     def __init__(
