@@ -68,5 +68,4 @@ def issues(
         for row in found
         if row[flag]
     ]
-    schema = BillingIssue.polars_schema()
-    return pl.DataFrame([{name: row[name] for name in schema} for row in issued], schema=schema)
+    return pl.from_dicts(issued, schema=BillingIssue.polars_schema())

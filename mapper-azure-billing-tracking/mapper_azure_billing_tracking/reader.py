@@ -188,6 +188,10 @@ class _Groups:
         self._advance()
 
     def _hand_on(self) -> None:
+        self.wait()
+        if self._records:
+            # Nothing is handled now: memory can be measured, and given back.
+            self._size = self._batch_size_rows()
         self._advance()
         if self._records:
             group = UsageRecords(self._records, self._line_numbers)
@@ -199,10 +203,9 @@ class _Groups:
         if self._being_handled is not None:
             handled, self._being_handled = self._being_handled, None
             handled.result()
-            # Now memory can be measured, and given back.
-            self._size = self._batch_size_rows()
 
     def _advance(self) -> None:
+        """Wait for the group that is handled, and let that which was read be the next."""
         self.wait()
         if self._being_read is not None:
             (group, frames), self._being_read = self._being_read, None

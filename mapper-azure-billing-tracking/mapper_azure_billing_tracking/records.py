@@ -30,10 +30,9 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-
-
-POSITION = "_position"
 _MISREAD = "_misread"
+POSITION = "_position"
+"""Column of a record's position among those that were to be read."""
 
 
 class MalformedRecordError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -60,15 +59,29 @@ def test_consecutive_usage_records_are_one_group_up_to_the_batch_size() -> None:
     assert groups(lines, 3) == ["SCHEMA", "2 3 4", "5 6 7", "8"]
 
 
-def test_a_changed_batch_size_counts_once_a_group_is_written() -> None:
-    sizes = itertools.chain((2, 3), itertools.repeat(1))
+def test_a_changed_batch_size_counts_from_the_next_group_on() -> None:
+    sizes = iter((2, 3, 1, 1, 1))
     reader = UsageReader(batch_size_rows=lambda: next(sizes))
     handed: list[int] = []
     reader.process_lines(
-        io.BytesIO(b"".join(map(usage_line, range(1, 12)))),
+        io.BytesIO(b"".join(map(usage_line, range(1, 8)))),
         {"RECORD": lambda message: handed.append(len(message[USAGE].records))},
     )
-    assert handed == [2, 2, 2, 3, 1, 1]
+    assert handed == [2, 3, 1, 1]
+
+
+def test_no_group_is_handled_after_one_that_failed() -> None:
+    handed: list[str] = []
+
+    def take(message: dict[str, Any]) -> None:
+        handed.append(" ".join(map(str, message[USAGE].line_numbers)))
+        if len(handed) == 2:
+            raise OSError("no space left")
+
+    reader = UsageReader(batch_size_rows=lambda: 2)
+    with pytest.raises(OSError, match="no space left"):
+        reader.process_lines(io.BytesIO(b"".join(map(usage_line, range(1, 12)))), {"RECORD": take})
+    assert handed == ["1 2", "3 4"]
 
 
 @pytest.mark.parametrize(
