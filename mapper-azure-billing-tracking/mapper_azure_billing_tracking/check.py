@@ -6,15 +6,26 @@ the sums of Float64 columns are not.
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003 - Pydantic reads the annotations at run time
+import datetime as dt
 import itertools
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
-from mapper_azure_billing_tracking.client import connect
-from mapper_azure_billing_tracking.ledger import Snapshot, read_snapshots
+from mapper_azure_billing_tracking.client import connect, explained, read_clock
+from mapper_azure_billing_tracking.config import MAX_CLOCK_SKEW
+from mapper_azure_billing_tracking.expectations import (
+    EnrollmentCheck,
+    Expectations,
+    Known,
+    find_fall,
+    find_future,
+    judge_enrollment,
+    months_between,
+)
+from mapper_azure_billing_tracking.ledger import Snapshot, read_enrollments, read_snapshots
 from mapper_azure_billing_tracking.quality import ApplicationChange, Quality, read_changes, read_quality
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.ledger import MonthRow
 
 ABSOLUTE_TOLERANCE = 1e-6
 RELATIVE_TOLERANCE = 1e-12
@@ -44,36 +56,42 @@ class Restatement(BaseModel):
 
 
 class MonthCheck(BaseModel):
-    """The verdict on a month, by its newest snapshot."""
+    """The verdict on a month, by its newest snapshot; one that is expected and isn't there has none."""
 
     enrollment_number: str
     billing_month: dt.date
     status: Literal["ok", "fails"]
     problems: list[str]
     notes: list[str]
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     published_snapshot_at: dt.datetime | None
     """The snapshot that the view azure_billing_detail shows; None if it shows nothing of this month."""
     missing_row_count: int
     redelivered_row_count: int
-    quality: Quality
+    quality: Quality | None
     restatement: Restatement | None
 
 
 class CheckResult(BaseModel):
-    """The verdict on all months."""
+    """The verdict on all enrollments and months."""
 
     status: Literal["ok", "fails"]
+    checked_at: dt.datetime
+    """When it was checked, by ClickHouse's clock."""
+    enrollments: list[EnrollmentCheck]
     months: list[MonthCheck]
 
 
-def check(config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None) -> CheckResult | None:
-    """Check the newest snapshot of every month.
+def check(
+    config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None, expected: Expectations | None = None
+) -> CheckResult | None:
+    """Check the newest snapshot of every month, and whether every month that is expected is there.
 
     Args:
         config: where the tables are.
         patterns_table: see `read_quality`.
         since: first month that is checked; all months if None.
+        expected: what the warehouse should hold; see `Expectations` for what it is by default.
 
     Returns:
         The verdict, None if there is no month to judge.
@@ -81,32 +99,78 @@ def check(config: ClickHouseConfig, *, patterns_table: str, since: dt.date | Non
     Raises:
         WarehouseError: it can't be told, since ClickHouse or its tables can't be read.
     """
+    expected = expected or Expectations()
     with connect(config) as client:
+        with explained(config, "read its clock"):
+            now = read_clock(client)
+        known = read_enrollments(client, config, now + dt.timedelta(seconds=MAX_CLOCK_SKEW))
         snapshots = read_snapshots(client, config, since)
-        months: list[MonthCheck] = []
-        for _, group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2]):
-            months.append(_check_month(client, config, list(group), patterns_table))
-    for before, month in itertools.pairwise(months):
+        numbers = expected.enrollments or {*known, *(snapshot.enrollment_number for snapshot in snapshots)}
+        enrollments = [
+            judge_enrollment(number, known.get(number, Known()), expected, now) for number in sorted(numbers)
+        ]
+        months = [
+            _check_month(client, config, list(group), patterns_table=patterns_table, expected=expected, now=now)
+            for (number, _), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2])
+            if number in numbers
+        ]
+    months += _missing_months(enrollments, months, since)
+    months.sort(key=lambda month: (month.enrollment_number, month.billing_month))
+    for before, month in itertools.pairwise(month for month in months if month.quality):
         if before.enrollment_number == month.enrollment_number:
             month.notes.extend(_fallen(before, month))
     if not months:
         return None
-    failed = any(month.status == "fails" for month in months)
-    return CheckResult(status="fails" if failed else "ok", months=months)
+    failed = any(month.status == "fails" for month in months) or any(found.status == "fails" for found in enrollments)
+    return CheckResult(status="fails" if failed else "ok", checked_at=now, enrollments=enrollments, months=months)
+
+
+def _missing_months(
+    enrollments: Sequence[EnrollmentCheck], months: Sequence[MonthCheck], since: dt.date | None
+) -> list[MonthCheck]:
+    """A verdict for each month that is expected and of which there is nothing."""
+    present = {(month.enrollment_number, month.billing_month) for month in months}
+    return [
+        MonthCheck(
+            enrollment_number=enrollment.enrollment_number,
+            billing_month=month,
+            status="fails",
+            problems=["the month was never loaded: nothing of it is in the warehouse; run the tap for it"],
+            notes=[],
+            snapshot=None,
+            published_snapshot_at=None,
+            missing_row_count=0,
+            redelivered_row_count=0,
+            quality=None,
+            restatement=None,
+        )
+        for enrollment in enrollments
+        for month in months_between(max(enrollment.first_month, since or dt.date.min), enrollment.last_month)
+        if (enrollment.enrollment_number, month) not in present
+    ]
 
 
 def _check_month(
-    client: Client, config: ClickHouseConfig, snapshots: Sequence[Snapshot], patterns_table: str
+    client: Client,
+    config: ClickHouseConfig,
+    snapshots: Sequence[Snapshot],
+    *,
+    patterns_table: str,
+    expected: Expectations,
+    now: dt.datetime,
 ) -> MonthCheck:
     newest = snapshots[-1]
     complete = [snapshot for snapshot in snapshots if snapshot.complete]
     published = complete[-1] if complete else None
-    problems = list(find_problems(newest))
+    problems = [*find_future(newest, now), *find_problems(newest)]
     notes = []
     if published is None:
         notes.append("no snapshot is complete: the view shows nothing of this month")
-    elif published is not newest:
-        notes.append(f"the view shows the snapshot of {published.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
+    else:
+        problems += find_fall(published, snapshots, expected)
+        if published is not newest:
+            notes.append(f"the view shows the snapshot of {published.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
+            notes += _broken_off(newest, now)
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -122,6 +186,15 @@ def _check_month(
         quality=read_quality(client, config, newest, patterns_table),
         restatement=_restatement(client, config, before, published) if before and published else None,
     )
+
+
+def _broken_off(newest: Snapshot, now: dt.datetime) -> Iterator[str]:
+    if newest.is_broken_off(now):
+        yield (
+            f"nothing was delivered to the snapshot of {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC for an hour or more: "
+            "its load broke off; run the load again, and if the month isn't extracted any more, "
+            "`azure-billing-warehouse prune --broken-off` drops what is left of it"
+        )
 
 
 def find_problems(snapshot: Snapshot) -> Iterator[str]:
@@ -144,6 +217,16 @@ def find_problems(snapshot: Snapshot) -> Iterator[str]:
         if present != sent:
             kind = f"{sent - present} missing" if present < sent else f"{present - sent} too many"
             yield f"{sent} {what} were sent to {table}, {present} are there: {kind}"
+    yield from _find_cost_problems(month, snapshot)
+
+
+def _find_cost_problems(month: MonthRow, snapshot: Snapshot) -> Iterator[str]:
+    for table, count in (
+        ("stg_azure_billing_detail", snapshot.no_number_row_count),
+        ("dq_billing_issue", snapshot.no_number_rejected_count),
+    ):
+        if count:
+            yield f"{count} rows in {table} have a cost that is no finite number, so that no sum can be compared"
     given, kept = month.extended_cost, month.staged_extended_cost + month.rejected_extended_cost
     if given is None:
         yield "the month row doesn't say what cost the API gave: it can't be compared"
@@ -159,7 +242,9 @@ def find_problems(snapshot: Snapshot) -> Iterator[str]:
 
 
 def same_cost(one: float | Decimal, other: float | Decimal) -> bool:
-    """Whether two sums of cost are the same within the tolerance; the difference is taken exactly."""
+    """Whether two sums of cost are finite and the same within the tolerance; the difference is taken exactly."""
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return False
     first, second = Fraction(one), Fraction(other)
     return abs(first - second) <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * max(abs(first), abs(second))
 
@@ -176,6 +261,8 @@ def _restatement(client: Client, config: ClickHouseConfig, before: Snapshot, aft
 
 
 def _fallen(before: MonthCheck, month: MonthCheck) -> Iterator[str]:
+    if not (before.snapshot and before.quality and month.snapshot and month.quality):
+        return
     if not (before.snapshot.distinct_row_count and month.snapshot.distinct_row_count):
         return
     for column, percent in month.quality.filled.items():

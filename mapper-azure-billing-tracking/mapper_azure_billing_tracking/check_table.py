@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from typing import TYPE_CHECKING
+
+from mapper_azure_billing_tracking.expectations import say_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mapper_azure_billing_tracking.check import CheckResult, MonthCheck, Restatement
+    from mapper_azure_billing_tracking.expectations import EnrollmentCheck
+    from mapper_azure_billing_tracking.ledger import Snapshot
 
 _HEADINGS = ("enrollment", "month", "", "API rows", "staged", "rejected", "missing", "API cost", "staged", "rejected")
 _PART_HEADINGS = (
@@ -42,33 +47,58 @@ def render(result: CheckResult) -> str:
         _table([_HEADINGS, *(_sums(month) for month in months)]),
         f"\n{parts}",
         _table([_PART_HEADINGS, *(_parts(month) for month in months)], left=2),
+        "\nNewest complete load",
+        *(_newest_load(enrollment) for enrollment in result.enrollments),
     ]
     for enrollment, group in itertools.groupby(months, key=lambda month: month.enrollment_number):
-        blocks += [f"\nRows of {enrollment} that have a value, in percent", _completeness(list(group)[-_MONTHS_SHOWN:])]
+        present = [month for month in group if month.quality]
+        if present:
+            name = f"\nRows of {enrollment} that have a value, in percent"
+            blocks += [name, _completeness(present[-_MONTHS_SHOWN:])]
     for month in months:
         blocks += list(_remarks(month))
     failing = [month for month in months if month.status == "fails"]
     verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
+    verdict += "".join(
+        f" Enrollment {enrollment.enrollment_number}: {problem}."
+        for enrollment in result.enrollments
+        for problem in enrollment.problems
+    )
     return "\n".join([*blocks, f"\n{len(months)} months: {verdict}"])
 
 
+def _newest_load(enrollment: EnrollmentCheck) -> str:
+    at, age = enrollment.newest_load_at, enrollment.newest_load_age_seconds
+    said = "none"
+    if at is not None and age is not None:
+        said = f"{at:%Y-%m-%d %H:%M:%S} UTC, {say_age(dt.timedelta(seconds=age))} ago"
+    return "\n".join(
+        [f"{enrollment.enrollment_number}  {said}", *(f"  fails: {problem}" for problem in enrollment.problems)]
+    )
+
+
 def _sums(month: MonthCheck) -> tuple[str, ...]:
-    snapshot, row = month.snapshot, month.snapshot.month_row
     verdict = "ok" if month.status == "ok" else "FAILS"
+    snapshot = month.snapshot
+    if snapshot is None:
+        return (*_name(month), verdict, "never loaded", *("-",) * (len(_HEADINGS) - 4))
+    row = snapshot.month_row
     rejected = (f"{snapshot.rejected_row_count:,}", f"{month.missing_row_count:,}")
     if row is None:
-        return (*_name(month), verdict, "?", f"{snapshot.distinct_row_count:,}", *rejected, "?", *_costs(month))
+        return (*_name(month), verdict, "?", f"{snapshot.distinct_row_count:,}", *rejected, "?", *_costs(snapshot))
     counts = (f"{row.row_count:,}", f"{snapshot.distinct_row_count:,}", *rejected)
     given = "?" if row.extended_cost is None else f"{row.extended_cost:,.6f}"
-    return (*_name(month), verdict, *counts, given, *_costs(month))
+    return (*_name(month), verdict, *counts, given, *_costs(snapshot))
 
 
-def _costs(month: MonthCheck) -> tuple[str, str]:
-    return f"{month.snapshot.extended_cost:,.6f}", f"{month.snapshot.rejected_extended_cost:,.6f}"
+def _costs(snapshot: Snapshot) -> tuple[str, str]:
+    return f"{snapshot.extended_cost:,.6f}", f"{snapshot.rejected_extended_cost:,.6f}"
 
 
 def _parts(month: MonthCheck) -> tuple[str, ...]:
     snapshot = month.snapshot
+    if snapshot is None or month.quality is None:
+        return (*_name(month), *("-",) * (len(_PART_HEADINGS) - 2))
     whole = snapshot.extended_cost + snapshot.rejected_extended_cost
     costs = (month.quality.unmatched_extended_cost, snapshot.conflict_extended_cost, snapshot.rejected_extended_cost)
     shares = [text for cost in costs for text in (f"{cost:,.2f}", f"{100 * cost / whole:.1f}" if whole else "-")]
@@ -77,8 +107,8 @@ def _parts(month: MonthCheck) -> tuple[str, ...]:
 
 def _completeness(months: Sequence[MonthCheck]) -> str:
     headings = ("", *(f"{month.billing_month:%Y-%m}" for month in months))
-    columns = months[0].quality.filled
-    rows = [(column, *(f"{month.quality.filled[column]:.1f}" for month in months)) for column in columns]
+    filled = [month.quality.filled for month in months if month.quality]
+    rows = [(column, *(f"{percent[column]:.1f}" for percent in filled)) for column in filled[0]]
     return _table([headings, *rows], left=1)
 
 

@@ -6,12 +6,10 @@ Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 it can't be d
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
-import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
@@ -19,11 +17,18 @@ from pydantic import ValidationError
 from mapper_azure_billing_tracking import application_tags
 from mapper_azure_billing_tracking.check import check as check_months
 from mapper_azure_billing_tracking.check_table import render
+from mapper_azure_billing_tracking.cli_options import expectations, month_option
 from mapper_azure_billing_tracking.client import WarehouseError
 from mapper_azure_billing_tracking.config import ClickHouseConfig
 from mapper_azure_billing_tracking.create import ensure_tables, statements
 from mapper_azure_billing_tracking.prune import prune as prune_snapshots
 from mapper_azure_billing_tracking.report import write_report
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from mapper_azure_billing_tracking.expectations import Expectations
+    from mapper_azure_billing_tracking.prune import Kind
 
 _DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
 
@@ -37,15 +42,6 @@ class _Commands(click.Group):
         except WarehouseError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
-
-
-def _month(_: click.Context, parameter: click.Parameter, text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
-    except ValueError:
-        raise click.BadParameter(f"{text} is not a month such as 2026-08", param=parameter) from None
 
 
 @click.group(cls=_Commands, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -111,43 +107,73 @@ def create(config: ClickHouseConfig, *, only_print: bool) -> None:
 @click.option(
     "--format", "output", type=click.Choice(["table", "json"]), default="table", help="For people or machines."
 )
-@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month to check; all without it.")
+@month_option("--since", help="First month to check; all without it.")
+@expectations
 @click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
 @click.pass_context
-def check(ctx: click.Context, output: str, since: dt.date | None, patterns_table: str) -> None:
+def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations, patterns_table: str) -> None:
     """Tells for each month whether what Azure billed is in the tables, to the row and the cost.
 
-    Exit code 0: every month adds up; 1: one doesn't; 2: it can't be told (no connection, no tables, no month).
+    Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
+    cost against an earlier load fails, and so does a snapshot that lies in the future.
+
+    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: it can't
+    be told (no connection, no tables, no month).
     """
-    result = check_months(ctx.obj, patterns_table=patterns_table, since=since)
+    result = check_months(ctx.obj, patterns_table=patterns_table, since=since, expected=expected)
     if result is None:
         raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
-    click.echo(json.dumps(result.model_dump(mode="json"), indent=2) if output == "json" else render(result))
+    click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
     ctx.exit(0 if result.status == "ok" else 1)
 
 
 @main.command()
 @click.option("--keep", type=click.IntRange(min=1), default=2, help="Newest complete snapshots of a month that stay.")
+@click.option(
+    "--future",
+    is_flag=True,
+    help="Drop instead the snapshots later than ClickHouse's clock, also those that the views show.",
+)
+@click.option(
+    "--broken-off",
+    is_flag=True,
+    help="Drop instead what broken-off loads left: newer than the newest complete snapshot, no row for an hour.",
+)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be dropped.")
 @click.pass_obj
-def prune(config: ClickHouseConfig, *, keep: int, dry_run: bool) -> None:
-    """Drops superseded snapshots; what the views show always stays."""
-    pruned = prune_snapshots(config, keep=keep, dry_run=dry_run)
+def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool, dry_run: bool) -> None:
+    """Drops superseded snapshots; what the views show always stays, but for --future."""
+    chosen: dict[Kind, bool] = {"superseded": not (future or broken_off), "future": future, "broken off": broken_off}
+    kinds = frozenset(kind for kind, is_chosen in chosen.items() if is_chosen)
+    pruned = prune_snapshots(config, keep=keep, dry_run=dry_run, kinds=kinds)
     for snapshot in pruned:
         kind = "complete" if snapshot.complete else "incomplete"
         month = f"{snapshot.enrollment_number}  {snapshot.billing_month:%Y-%m}"
         click.echo(f"{month}  {snapshot.snapshot_at:%Y-%m-%d %H:%M:%S} UTC  {kind:10}  {snapshot.row_count:>12,} rows")
-    click.echo(f"Superseded snapshots that {'would be' if dry_run else 'were'} dropped: {len(pruned)}")
+    names: dict[Kind, str] = {
+        "superseded": "Superseded snapshots",
+        "future": "Snapshots in the future",
+        "broken off": "Snapshots of broken-off loads",
+    }
+    for kind, name in names.items():
+        if kind in kinds:
+            count = sum(snapshot.kind == kind for snapshot in pruned)
+            click.echo(f"{name} that {'would be' if dry_run else 'were'} dropped: {count}")
+    if any(snapshot.kind == "future" for snapshot in pruned):
+        click.echo("Load their months again, without the state of that load: meltano run --full-refresh ...")
 
 
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), default="azure-bill.html")
-@click.option("--since", metavar="YYYY-MM", callback=_month, help="First month to show; all without it.")
+@month_option("--since", help="First month to show; all without it.")
+@expectations
 @click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
 @click.pass_obj
-def report(config: ClickHouseConfig, file: Path, since: dt.date | None, patterns_table: str) -> None:
+def report(
+    config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations, patterns_table: str
+) -> None:
     """Writes FILE, an HTML page with charts of the published months that needs nothing else."""
-    write_report(config, file, patterns_table=patterns_table, since=since)
+    write_report(config, file, patterns_table=patterns_table, since=since, expected=expected)
     click.echo(f"The report is in {file.resolve()}.")
 
 

@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from clickhouse_connect.driver.client import Client
@@ -46,6 +47,13 @@ def connect(config: ClickHouseConfig) -> Client:
 def connect_server(config: ClickHouseConfig) -> Client:
     """Connect without choosing a database, for the one that makes it; raises as `connect` does."""
     return _open(config, None)
+
+
+def read_clock(client: Client) -> dt.datetime:
+    """The time of ClickHouse's own clock, in UTC; call it within `explained`."""
+    ((now,),) = client.query("SELECT now64(3, 'UTC')").result_rows
+    instant: dt.datetime = now
+    return instant
 
 
 @contextmanager

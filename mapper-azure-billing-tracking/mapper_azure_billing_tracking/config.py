@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections import Counter
 from pathlib import Path  # noqa: TC003 - Pydantic reads the annotations at run time
 from typing import Any, Literal
@@ -10,6 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from singer_sdk.singerlib.schema import resolve_schema_references
 
 from mapper_azure_billing_tracking.usage import COLUMNS
+
+MAX_CLOCK_SKEW = 300.0
+"""Seconds by which two clocks may differ, and a snapshot be later than ClickHouse's clock."""
+
+
+_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 class Settings(BaseModel):
@@ -112,6 +120,18 @@ class ProcessingConfig(Settings):
     patterns: PatternsConfig = Field(
         default_factory=PatternsConfig, title="Patterns", description="Where the tracking patterns come from (R16)."
     )
+    accept_empty_months: str = Field(
+        "",
+        title="Accept empty months",
+        description="Months (`2026-08,2026-09`) that had rows in the warehouse and really became empty.",
+    )
+    max_clock_skew: float = Field(
+        MAX_CLOCK_SKEW,
+        title="Clock skew",
+        description="Seconds by which this machine's clock may differ from ClickHouse's.",
+        ge=0,
+        allow_inf_nan=False,
+    )
     clickhouse: ClickHouseConfig | None = Field(
         None, title="ClickHouse", description="Where the patterns are read and the tables are made."
     )
@@ -136,12 +156,41 @@ class ProcessingConfig(Settings):
             raise ValueError("two tags would fill the same column")
         return tag_columns
 
+    @field_validator("accept_empty_months")
+    @classmethod
+    def _months(cls, months: str) -> str:
+        read_months(months)
+        return months
+
     @field_validator("month_stream")
     @classmethod
     def _another_stream(cls, month_stream: str, info: ValidationInfo) -> str:
         if month_stream == info.data.get("stream"):
             raise ValueError("this is the stream of the usage rows")
         return month_stream
+
+
+def read_months(text: str) -> frozenset[dt.date]:
+    """The first days of the months in a text such as ``2026-08,2026-09``; they are separated by commas or blanks.
+
+    Raises:
+        ValueError: One of them is no month.
+    """
+    return frozenset(read_month(month) for month in text.replace(",", " ").split())
+
+
+def read_month(text: str) -> dt.date:
+    """The first day of the month of ``2026-08``, ``2026-08-15`` or an ISO date-time, as the tap's settings take them.
+
+    Raises:
+        ValueError: The text is none of these.
+    """
+    try:
+        if _MONTH.fullmatch(text):
+            return dt.date.fromisoformat(f"{text}-01")
+        return dt.datetime.fromisoformat(text).date().replace(day=1)
+    except ValueError:
+        raise ValueError(f"{text} is not a month such as 2026-08") from None
 
 
 def config_jsonschema(model: type[Settings]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mapper_azure_billing_tracking import ddl, focus
 from mapper_azure_billing_tracking.client import WarehouseError, connect, connect_server, explained
 from mapper_azure_billing_tracking.column_types import holds
-from mapper_azure_billing_tracking.staging import TABLES
+from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.views import OURS, create_view, fingerprint, view_queries
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _About(NamedTuple):
 
 def statements(config: ClickHouseConfig) -> list[str]:
     """Every statement that an empty ClickHouse needs, in order."""
-    tables = [statement for model in TABLES for statement in ddl.create_tables(model, config).values()]
+    tables = [statement for model in WAREHOUSE_TABLES for statement in ddl.create_tables(model, config).values()]
     look_ups = [focus.create_look_up(look_up, config) for look_up in focus.LOOK_UPS]
     views = [create_view(name, query, config) for name, query in _queries(config).items()]
     return [ddl.create_database(config), *tables, *look_ups, *views]
@@ -48,7 +48,7 @@ def ensure_tables(config: ClickHouseConfig) -> None:
         if not found.result_rows:
             server.command(ddl.create_database(config))
     with connect(config) as client, explained(config, "create the tables and views"):
-        needed = [statement for model in TABLES for statement in _table_statements(client, model, config)]
+        needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(client, model, config)]
         for statement in [*needed, *_derived_statements(client, config)]:
             client.command(statement)
 

@@ -127,6 +127,12 @@ def drop_partition(table: str, partition_id: str, config: ClickHouseConfig) -> s
     return f"ALTER TABLE {local}{on_cluster(config)} DROP PARTITION ID {literal(partition_id)}"
 
 
+def delete_rows(table: str, condition: str, config: ClickHouseConfig) -> str:
+    """The statement that deletes rows of a table that isn't partitioned by snapshot, and ends when they are gone."""
+    local = qualified(config, local_name(config, table))
+    return f"ALTER TABLE {local}{on_cluster(config)} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
+
+
 def _definition(column: Column, config: ClickHouseConfig) -> str:
     default = _EMPTY_OBJECT if _is_text_object(column, config) else column.clickhouse.default
     filled = f" DEFAULT {default}" if default else ""

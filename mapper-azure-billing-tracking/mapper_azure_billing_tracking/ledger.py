@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mapper_azure_billing_tracking.client import explained
 from mapper_azure_billing_tracking.ddl import SNAPSHOT_KEY, qualified
+from mapper_azure_billing_tracking.expectations import Known
 from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 from mapper_azure_billing_tracking.views import SNAPSHOTS
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mapper_azure_billing_tracking.config import ClickHouseConfig
 
 _KEY = ", ".join(SNAPSHOT_KEY)
+BROKEN_OFF_AFTER = dt.timedelta(hours=1)
+"""Time without a row after which the load of a snapshot without a month row counts as broken off."""
 
 
 class MonthRow(BaseModel):
@@ -55,14 +58,20 @@ class Snapshot(BaseModel):
     complete: bool = False
     delivered_row_count: int = 0
     """Rows in staging, those that were delivered again and not merged yet counted each time."""
+    delivered_at: dt.datetime | None = None
+    """When the last row was delivered to staging, by ClickHouse's clock; None if there is none."""
     distinct_row_count: int = 0
     """Rows in staging, each counted once."""
+    no_number_row_count: int = 0
+    """Rows in staging whose cost is NaN or infinite: no sum holds them."""
     extended_cost: float = 0.0
     """Cost of the distinct rows in staging."""
     rejected_row_count: int = 0
     """Rows with a finding that rejected them."""
     rejected_extended_cost: float = 0.0
     """Their cost, as far as it can be read."""
+    no_number_rejected_count: int = 0
+    """Rejected rows whose cost is NaN or infinite."""
     issue_count: int = 0
     warned_row_count: int = 0
     audit_count: int = 0
@@ -73,6 +82,16 @@ class Snapshot(BaseModel):
     def key(self) -> tuple[str, dt.date, dt.datetime]:
         """What a snapshot is known by."""
         return self.enrollment_number, self.billing_month, self.snapshot_at
+
+    def is_broken_off(self, now: dt.datetime) -> bool:
+        """Whether its load ended before its month row came: nothing was delivered for an hour.
+
+        A snapshot with a month row is none of these, whatever of it is missing: the tap has gone on to the next month.
+
+        Args:
+            now: The time of ClickHouse's clock.
+        """
+        return self.month_row is None and now - (self.delivered_at or self.snapshot_at) >= BROKEN_OFF_AFTER
 
 
 def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None = None) -> list[Snapshot]:
@@ -94,6 +113,29 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
                 snapshot = found.setdefault(key, Snapshot(**dict(zip(SNAPSHOT_KEY, key, strict=True))))
                 found[key] = snapshot.model_copy(update=_facts(row))
     return [found[key] for key in sorted(found)]
+
+
+def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[str, Known]:
+    """What the warehouse knows of each enrollment, by its number.
+
+    Args:
+        client: connection to the database.
+        config: the configuration of the connection.
+        now: the time of ClickHouse's clock, with what snapshots may be later.
+
+    Raises:
+        WarehouseError: the tables can't be read.
+    """
+    snapshots, detail = qualified(config, SNAPSHOTS), qualified(config, AzureBillingDetail.table)
+    with explained(config, "read the enrollments"):
+        rows = client.query(
+            "SELECT enrollment_number, min(billing_month), countIf(is_load), maxIf(snapshot_at, is_load) FROM ("
+            "SELECT enrollment_number, billing_month, snapshot_at, complete AND snapshot_at <= "
+            f"parseDateTime64BestEffort({{now:String}}, 3, 'UTC') AS is_load FROM {snapshots} UNION ALL "
+            f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {detail}) GROUP BY enrollment_number",
+            {"now": now.isoformat(timespec="milliseconds")},
+        ).result_rows
+    return {number: Known(first, newest if loads else None) for number, first, loads, newest in rows}
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
@@ -122,11 +164,15 @@ def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
     )
     return (
         f"SELECT {months}, complete FROM {qualified(config, SNAPSHOTS)} {of_interest}",
-        f"SELECT {_KEY}, count() AS delivered_row_count FROM {detail} {of_interest} GROUP BY {_KEY}",
-        f"""SELECT {_KEY}, count() AS distinct_row_count, ifNull(sumKahan(toFloat64(extended_cost)), 0) AS extended_cost
-        FROM {detail} FINAL {of_interest} GROUP BY {_KEY}""",
+        f"""SELECT {_KEY}, count() AS delivered_row_count, max(create_at) AS delivered_at
+        FROM {detail} {of_interest} GROUP BY {_KEY}""",
+        f"""SELECT {_KEY}, count() AS distinct_row_count,
+        ifNull(sumKahan(toFloat64(staged.extended_cost)), 0) AS extended_cost,
+        countIf(NOT isFinite(toFloat64(staged.extended_cost))) AS no_number_row_count
+        FROM {detail} AS staged FINAL {of_interest} GROUP BY {_KEY}""",
         f"""SELECT {_KEY}, countIf(rejected) AS rejected_row_count,
         ifNull(sumKahanIf(toFloat64(row_cost), rejected), 0) AS rejected_extended_cost,
+        countIf(rejected AND NOT isFinite(toFloat64(row_cost))) AS no_number_rejected_count,
         sum(findings) AS issue_count, countIf(NOT rejected) AS warned_row_count FROM ({found}) GROUP BY {_KEY}""",
         f"""SELECT {_KEY}, count() AS audit_count,
         sumKahanIf(toFloat64(extended_cost), conflict) AS conflict_extended_cost

@@ -18,6 +18,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from mapper_azure_billing_tracking.client import WarehouseError
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
 from mapper_azure_billing_tracking.create import ensure_tables
+from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
 from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
 from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _OPERATOR_ERRORS = (
     WarehouseError,
+    LoadRefusedError,
     PatternsUnavailableError,
     MalformedRecordError,
     MalformedMonthError,
@@ -76,6 +78,7 @@ class MapperAzureBillingTracking(InlineMapper):
         self._months = MonthOutcomes()
         self._transform = Transform(self.settings)
         self._patterns = PatternSource(self.settings.patterns, self.settings.clickhouse)
+        self._guard = LoadGuard(self.settings.clickhouse, self.settings) if self.settings.clickhouse else None
         self._memory = MemoryGuard(
             self.settings.batch_size_rows, self.settings.memory_threshold_mb, self._transform.forget
         )
@@ -131,7 +134,10 @@ class MapperAzureBillingTracking(InlineMapper):
         if message_dict["stream"] == self.settings.month_stream:
             line_number = message_dict[LINE_NUMBER]
             self._require_description(BillingMonth, line_number)
-            return [self._rows(BillingMonth, self._months.close(message_dict[LINE], line_number))]
+            month = self._months.close(message_dict[LINE], line_number)
+            if self._guard is not None:
+                self._guard.close(month.row(0, named=True))
+            return [self._rows(BillingMonth, month)]
         return [Lines(message_dict[LINE])]
 
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
@@ -179,12 +185,14 @@ class MapperAzureBillingTracking(InlineMapper):
         super().process_endofpipe()
 
     def _prepare(self) -> None:
-        """Make the tables and read the patterns, once, before the target sees a schema."""
+        """Make the tables, read the patterns and look at the months, once, before the target sees a schema."""
         if self._described:
             return
         if self.settings.create_tables and self.settings.clickhouse is not None:
             ensure_tables(self.settings.clickhouse)
         self._refresh_patterns()
+        if self._guard is not None:
+            self._guard.start()
 
     def _refresh_patterns(self) -> None:
         if self._patterns.is_due():
@@ -204,6 +212,8 @@ class MapperAzureBillingTracking(InlineMapper):
         self._require_description(AzureBillingDetail, usage.line_numbers[0])
         self._refresh_patterns()
         outcome = self._transform(usage, frames)
+        if self._guard is not None:
+            self._guard.claim(outcome.tallies)
         self._months.add(outcome.tallies)
         for table, frame in (
             (AzureBillingDetail, outcome.staged),

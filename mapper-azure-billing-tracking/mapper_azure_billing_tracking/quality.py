@@ -150,7 +150,7 @@ _SAME_COST = 1e-6
 def _is_changed(change: ApplicationChange) -> bool:
     return (
         change.row_count != change.row_count_before
-        or abs(change.extended_cost - change.extended_cost_before) > _SAME_COST
+        or not abs(change.extended_cost - change.extended_cost_before) <= _SAME_COST  # also if it is no number
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mapper_azure_billing_tracking.check import MonthCheck
     from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.expectations import Expectations
     from mapper_azure_billing_tracking.ledger import Snapshot
     from mapper_azure_billing_tracking.report_content import Content, Finding, Resource
 
@@ -28,13 +29,21 @@ _MONTHS_OF_HISTORY = 24
 _MONTHS_IN_TABLE = 6
 
 
-def write_report(config: ClickHouseConfig, path: Path, *, patterns_table: str, since: dt.date | None = None) -> None:
+def write_report(
+    config: ClickHouseConfig,
+    path: Path,
+    *,
+    patterns_table: str,
+    since: dt.date | None = None,
+    expected: Expectations | None = None,
+) -> None:
     """Write the report of the published months to a file; see `read_content` for the rest.
 
     Raises:
         WarehouseError: there is nothing to report on, or it can't be read.
     """
-    path.write_text(page(read_content(config, patterns_table=patterns_table, since=since)), encoding="utf-8")
+    content = read_content(config, patterns_table=patterns_table, since=since, expected=expected)
+    path.write_text(page(content), encoding="utf-8")
 
 
 def page(content: Content) -> str:
@@ -55,18 +64,19 @@ def page(content: Content) -> str:
 def _tiles(content: Content) -> Iterator[str]:
     shown = [month for month in content.verdict.months if month.published_snapshot_at]
     newest = max((month.billing_month for month in shown), default=None)
-    months = [month for month in shown if month.billing_month == newest]
+    snapshots = [month.snapshot for month in shown if month.billing_month == newest and month.snapshot]
+    qualities = [month.quality for month in shown if month.billing_month == newest and month.quality]
     by_currency: dict[str, float] = defaultdict(float)
     for cost in content.costs:
         if cost.month == newest:
             by_currency[cost.currency] += cost.cost
-    whole = sum(month.snapshot.extended_cost + month.snapshot.rejected_extended_cost for month in months)
+    whole = sum(snapshot.extended_cost + snapshot.rejected_extended_cost for snapshot in snapshots)
     failing = sum(month.status == "fails" for month in content.verdict.months)
     tiles = [(f"{cost:,.2f}", f"{currency} in {newest:%b %Y}".strip()) for currency, cost in by_currency.items()]
     for name, part in (
-        ("without an application", sum(month.quality.unmatched_extended_cost for month in months)),
-        ("in conflict between patterns", sum(month.snapshot.conflict_extended_cost for month in months)),
-        ("rejected", sum(month.snapshot.rejected_extended_cost for month in months)),
+        ("without an application", sum(quality.unmatched_extended_cost for quality in qualities)),
+        ("in conflict between patterns", sum(snapshot.conflict_extended_cost for snapshot in snapshots)),
+        ("rejected", sum(snapshot.rejected_extended_cost for snapshot in snapshots)),
     ):
         tiles.append((f"{100 * part / whole:.1f} %" if whole else "-", f"of it {name}"))
     verdict = f"{failing} of {len(content.verdict.months)}" if failing else f"all {len(content.verdict.months)}"
@@ -158,9 +168,7 @@ def _verdict(content: Content) -> Iterator[str]:
             f"{month.enrollment_number} {month.billing_month:%b %Y}",
             month.status,
             "; ".join([*month.problems, *month.notes]),
-            f"{month.snapshot.month_row.row_count:,}" if month.snapshot.month_row else "?",
-            f"{month.snapshot.distinct_row_count:,}",
-            f"{month.snapshot.rejected_row_count:,}",
+            *_counts(month.snapshot),
             _restated(month),
         )
         for month in content.verdict.months
@@ -188,6 +196,14 @@ def _history(content: Content) -> Iterator[str]:
     title = "Load history"
     about = "Each dot is an extraction of a month; the newest complete one is published."
     yield _section(title, about, timeline(title, labels, dots), legend(list(_STATES.items())))
+
+
+def _counts(snapshot: Snapshot | None) -> tuple[str, str, str]:
+    """Rows that the API gave, that are staged, that are rejected."""
+    if snapshot is None:
+        return "-", "-", "-"
+    given = f"{snapshot.month_row.row_count:,}" if snapshot.month_row else "?"
+    return given, f"{snapshot.distinct_row_count:,}", f"{snapshot.rejected_row_count:,}"
 
 
 def _restated(month: MonthCheck) -> str:

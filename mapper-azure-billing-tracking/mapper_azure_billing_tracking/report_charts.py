@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,11 @@ class Dot:
 
 
 def stacked_bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> str:
-    """Bars of stacked blocks, one bar for each label; negative numbers are stacked below the zero line."""
+    """Bars of stacked blocks, one bar for each label; negative numbers are stacked below the zero line.
+
+    A number that is not finite has no height: the page's tables show it.
+    """
+    series = [replace(one, values=[value if math.isfinite(value) else 0.0 for value in one.values]) for one in series]
     highs = [sum(max(0.0, one.values[place]) for one in series) for place in range(len(labels))]
     lows = [sum(min(0.0, one.values[place]) for one in series) for place in range(len(labels))]
     ticks = _ticks(min(lows, default=0.0), max(highs, default=0.0))

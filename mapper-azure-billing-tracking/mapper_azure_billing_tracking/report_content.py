@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from mapper_azure_billing_tracking.check import CheckResult
     from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.expectations import Expectations
     from mapper_azure_billing_tracking.ledger import Snapshot
 
 APPLICATIONS_SHOWN = 8
+# As a float, whatever the column is: a table may hold costs as decimals, or have none.
+_COST = "ifNull(sum(toFloat64(extended_cost)), 0)"
 _LISTED = 10
 
 
@@ -74,19 +77,22 @@ class Content:
     conflict_resources: Sequence[Resource]
 
 
-def read_content(config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None) -> Content:
+def read_content(
+    config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None, expected: Expectations | None = None
+) -> Content:
     """Read the published months.
 
     Args:
         config: where the tables are.
         patterns_table: see `quality.read_quality`.
         since: first month; all months if None.
+        expected: see `check.check`.
 
     Raises:
         WarehouseError: ClickHouse or its tables can't be read, or there is no month.
     """
-    verdict = check(config, patterns_table=patterns_table, since=since)
-    if verdict is None:
+    verdict = check(config, patterns_table=patterns_table, since=since, expected=expected)
+    if verdict is None or not any(month.snapshot for month in verdict.months):
         raise WarehouseError(
             "There is no month to report on: nothing was loaded yet, or not since the month asked for."
         )
@@ -116,13 +122,13 @@ def _read_costs(
     largest = (
         f"SELECT {application} AS application FROM {detail} "
         "WHERE billing_month >= {since:Date} AND application != '' "
-        f"GROUP BY application ORDER BY sum(extended_cost) DESC, application LIMIT {APPLICATIONS_SHOWN}"
+        f"GROUP BY application ORDER BY {_COST} DESC, application LIMIT {APPLICATIONS_SHOWN}"
     )
     names = [name for (name,) in client.query(largest, first).result_rows]
     by_name = (
         f"SELECT billing_month, ifNull(billing_currency, '') AS currency, {application} AS application, "
         f"application = '' OR has({{names:Array(String)}}, application) AS is_shown, "
-        f"if(is_shown, application, NULL) AS shown, ifNull(sum(extended_cost), 0) AS cost FROM {detail} "
+        f"if(is_shown, application, NULL) AS shown, {_COST} AS cost FROM {detail} "
         "WHERE billing_month >= {since:Date} GROUP BY billing_month, currency, application, is_shown"
     )
     summed = (
@@ -134,7 +140,7 @@ def _read_costs(
 
 def _read_conflicts(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[tuple[dt.date, float]]:
     rows = client.query(
-        f"SELECT billing_month, sum(extended_cost) FROM {qualified(config, AUDIT)} "
+        f"SELECT billing_month, {_COST} FROM {qualified(config, AUDIT)} "
         "WHERE conflict AND billing_month >= {since:Date} GROUP BY billing_month ORDER BY billing_month",
         first,
     ).result_rows
@@ -144,7 +150,7 @@ def _read_conflicts(client: Client, config: ClickHouseConfig, first: dict[str, d
 def _read_findings(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[Finding]:
     rows = client.query(
         "SELECT billing_month, rule, severity, column, uniqExact(row_number, enrollment_number), "
-        f"ifNull(sum(toFloat64(extended_cost)), 0) FROM {qualified(config, ISSUES)} "
+        f"{_COST} FROM {qualified(config, ISSUES)} "
         "WHERE billing_month >= {since:Date} GROUP BY ALL ORDER BY ALL",
         first,
     ).result_rows
@@ -155,7 +161,7 @@ def _read_unmatched_resources(
     client: Client, config: ClickHouseConfig, unmatched: str, first: dict[str, dt.date]
 ) -> list[Resource]:
     rows = client.query(
-        "SELECT instance_id, ifNull(billing_currency, '') AS currency, '', sum(extended_cost) AS cost "
+        f"SELECT instance_id, ifNull(billing_currency, '') AS currency, '', {_COST} AS cost "
         f"FROM {qualified(config, DETAIL)} WHERE billing_month >= {{since:Date}} AND ({unmatched}) "
         f"GROUP BY instance_id, currency ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
         first,
@@ -167,7 +173,7 @@ def _read_conflict_resources(client: Client, config: ClickHouseConfig, first: di
     levels = "[last_segment_match, resource_group_match, subscription_match]"
     rows = client.query(
         f"SELECT instance_id, '', arrayStringConcat(arrayDistinct(arrayFlatten([[selected_match], {levels}])), ', '), "
-        f"sum(extended_cost) AS cost FROM {qualified(config, AUDIT)} "
+        f"{_COST} AS cost FROM {qualified(config, AUDIT)} "
         "WHERE conflict AND billing_month >= {since:Date} "
         f"GROUP BY ALL ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
         first,

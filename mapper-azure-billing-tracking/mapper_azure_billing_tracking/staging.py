@@ -1,4 +1,4 @@
-"""The columns of the four tables that the mapper fills, each named once, here; how the tables are made is in ``ddl``.
+"""The columns of the tables that the mapper fills, each named once, here; how the tables are made is in ``ddl``.
 
 A column's ClickHouse type stands at its field. The Singer schema and the Polars type follow from it by ``_TYPES``.
 """
@@ -261,4 +261,21 @@ class BillingMonth(SnapshotRow):
     audit_count: Count = Field(description="Rows in dq_tagging_audit.")
 
 
+class SnapshotClaim(SnapshotRow):
+    """A load that has begun to send a snapshot's rows: ``stg_azure_billing_load``; the mapper writes it by itself."""
+
+    table: ClassVar[str] = "stg_azure_billing_load"
+    order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "load_id")
+    key_properties: ClassVar[tuple[str, ...]] = order_by
+
+    load_id: RequiredText = Field(description="The mapper's process, a UUID: a snapshot has one.")
+    claimed_at: Annotated[dt.datetime | None, ClickHouse("DateTime64(3, 'UTC')", default="now64(3)")] = Field(
+        default=None, description="When ClickHouse took the claim."
+    )
+
+
 TABLES: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
+"""The tables that a loader fills with the mapper's streams."""
+
+WAREHOUSE_TABLES: tuple[type[StagingTable], ...] = (*TABLES, SnapshotClaim)
+"""All tables that the warehouse needs."""

@@ -11,7 +11,7 @@ from warehouse.loading import Warehouse
 from mapper_azure_billing_tracking.client import connect
 from mapper_azure_billing_tracking.config import ClickHouseConfig
 from mapper_azure_billing_tracking.create import ensure_tables
-from mapper_azure_billing_tracking.staging import TABLES
+from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _shared_warehouse(clickhouse: ClickHouse) -> Iterator[Warehouse]:
 @pytest.fixture
 def warehouse(_shared_warehouse: Warehouse) -> Warehouse:
     """Empty tables, whose columns no test may change: making them anew for each test takes ten times as long."""
-    for model in TABLES:
+    for model in WAREHOUSE_TABLES:
         _shared_warehouse.client.command(f"TRUNCATE TABLE {model.table}")
     _shared_warehouse.client.command("DROP TABLE IF EXISTS d_application_tag")
     return _shared_warehouse

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,13 +15,16 @@ from warehouse.loading import AUGUST, ENROLLMENT, SECOND, SEPTEMBER
 
 from mapper_azure_billing_tracking.check import check, same_cost
 from mapper_azure_billing_tracking.cli import main
+from mapper_azure_billing_tracking.expectations import Expectations
 
 if TYPE_CHECKING:
     from click.testing import Result
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.check import MonthCheck
+    from mapper_azure_billing_tracking.check import CheckResult, MonthCheck
     from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.ledger import Snapshot
+    from mapper_azure_billing_tracking.quality import Quality
 
 KEY = "enrollment_number, billing_month, snapshot_at"
 DETAIL, ISSUE, MONTH = "stg_azure_billing_detail", "dq_billing_issue", "stg_azure_billing_month"
@@ -43,14 +45,36 @@ def environment(config: ClickHouseConfig) -> dict[str, str]:
         "CLICKHOUSE_SECURE": "",
         "CLICKHOUSE_JSON_TYPE": "",
         "CLICKHOUSE_CLUSTER": "",
+        "AZURE_BILLING_FIRST_MONTH": "",
+        "AZURE_BILLING_LAST_MONTH": "2026-08",
+        "AZURE_BILLING_MAX_AGE": "",
+        "AZURE_BILLING_MAX_FALL": "",
+        "AZURE_BILLING_ACCEPT_FALL": "",
     }
 
 
-def only_month(warehouse: Warehouse) -> MonthCheck:
-    verdict = check(warehouse.config, patterns_table="d_application_tag")
-    assert verdict is not None
+def only_month(warehouse: Warehouse, **expected: Any) -> MonthCheck:
+    verdict = checked(warehouse, **expected)
     (month,) = verdict.months
     return month
+
+
+def checked(warehouse: Warehouse, **expected: Any) -> CheckResult:
+    """The verdict, where August is the only month that is expected."""
+    expectations = Expectations(**{"last_month": AUGUST, **expected})
+    verdict = check(warehouse.config, patterns_table="d_application_tag", expected=expectations)
+    assert verdict is not None
+    return verdict
+
+
+def snapshot_of(month: MonthCheck) -> Snapshot:
+    assert month.snapshot is not None
+    return month.snapshot
+
+
+def quality_of(month: MonthCheck) -> Quality:
+    assert month.quality is not None
+    return month.quality
 
 
 def load_august(warehouse: Warehouse) -> None:
@@ -66,10 +90,10 @@ def test_a_month_that_adds_up_is_ok_and_shows_its_parts(warehouse: Warehouse) ->
     load_august(warehouse)
     month = only_month(warehouse)
     assert (month.status, month.problems, month.notes) == ("ok", [], [])
-    assert (month.snapshot.distinct_row_count, month.snapshot.rejected_row_count) == (3, 2)
-    assert (month.snapshot.extended_cost, month.snapshot.rejected_extended_cost) == (6.0, 4.25)
-    assert month.snapshot.conflict_extended_cost == 2.25
-    assert month.quality.identical_row_count == 1
+    assert (snapshot_of(month).distinct_row_count, snapshot_of(month).rejected_row_count) == (3, 2)
+    assert (snapshot_of(month).extended_cost, snapshot_of(month).rejected_extended_cost) == (6.0, 4.25)
+    assert snapshot_of(month).conflict_extended_cost == 2.25
+    assert quality_of(month).identical_row_count == 1
 
 
 @pytest.mark.parametrize(
@@ -121,7 +145,7 @@ def test_a_half_loaded_month_fails_and_the_view_shows_the_one_before(warehouse: 
     month = only_month(warehouse)
     assert month.status == "fails"
     assert month.published_snapshot_at is not None
-    assert month.published_snapshot_at < month.snapshot.snapshot_at
+    assert month.published_snapshot_at < snapshot_of(month).snapshot_at
     assert "the view shows the snapshot of 2026-09-02 03:00:00 UTC instead" in month.notes
 
 
@@ -141,13 +165,13 @@ def test_rows_delivered_twice_and_equal_rows_are_told_apart(warehouse: Warehouse
     warehouse.load([1.0, 1.0, 3.0])
     warehouse.stage([1.0, 1.0, 3.0])
     month = only_month(warehouse)
-    assert (month.status, month.redelivered_row_count, month.quality.identical_row_count) == ("ok", 3, 1)
+    assert (month.status, month.redelivered_row_count, quality_of(month).identical_row_count) == ("ok", 3, 1)
     warehouse.client.command(f"SYSTEM START MERGES {DETAIL}")
 
 
 def test_rows_that_differ_in_one_column_only_are_not_equal(warehouse: Warehouse) -> None:
     warehouse.load([1.0, 1.0, 1.0], tags=['{"app":"a"}', '{"app":"b"}', '{"app":"a"}'], sku=["SQL", "SQL", None])
-    assert only_month(warehouse).quality.identical_row_count == 0
+    assert quality_of(only_month(warehouse)).identical_row_count == 0
 
 
 def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_resource(warehouse: Warehouse) -> None:
@@ -156,20 +180,21 @@ def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_res
         instance_id=["/subscriptions/s/vm-1", "Vm-2/", "/x/payroll", "/x/vm-3"],
         resource_tracking=["VM-1", "VM-2", "PAYROLL", "PAYROLL"],
     )
-    assert only_month(warehouse).quality.unmatched_extended_cost == 7.0
+    assert quality_of(only_month(warehouse)).unmatched_extended_cost == 7.0
     warehouse.client.command("CREATE TABLE d_application_tag (id String, resource_tracking String) ENGINE = Memory")
     warehouse.client.command("INSERT INTO d_application_tag VALUES ('1', 'Payroll')")
-    assert only_month(warehouse).quality.unmatched_extended_cost == 3.0, "a pattern that is the whole name is a match"
+    assert quality_of(only_month(warehouse)).unmatched_extended_cost == 3.0, (
+        "a pattern that is the whole name is a match"
+    )
 
 
 def test_completeness_is_percent_filled_and_a_fall_is_noted(warehouse: Warehouse) -> None:
     warehouse.load([1.0] * 4, cost_center="cc", tags="{}", resource_group=["rg", "rg", " ", None])
     warehouse.load([1.0] * 4, month=SEPTEMBER, cost_center=["cc", "", None, "cc"], resource_group="rg")
-    verdict = check(warehouse.config, patterns_table="d_application_tag")
-    assert verdict is not None
+    verdict = checked(warehouse)
     august, september = verdict.months
-    assert (august.quality.filled["cost_center"], august.quality.filled["resource_group"]) == (100.0, 50.0)
-    assert (august.quality.filled["tags"], september.quality.filled["tags"]) == (0.0, 100.0)
+    assert (quality_of(august).filled["cost_center"], quality_of(august).filled["resource_group"]) == (100.0, 50.0)
+    assert (quality_of(august).filled["tags"], quality_of(september).filled["tags"]) == (0.0, 100.0)
     assert september.notes == ["cost_center is filled in 50.0 % of the rows, in 100.0 % of 2026-08"]
 
 
@@ -190,7 +215,7 @@ def test_a_restatement_is_told_by_application(warehouse: Warehouse) -> None:
 def test_an_empty_month_adds_up(warehouse: Warehouse) -> None:
     warehouse.load([])
     month = only_month(warehouse)
-    assert (month.status, month.snapshot.distinct_row_count) == ("ok", 0)
+    assert (month.status, snapshot_of(month).distinct_row_count) == ("ok", 0)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +269,7 @@ def test_the_installed_command_ends_with_the_sentence_and_no_password(warehouse:
 
 
 def test_help_names_the_environment_variables_and_shows_no_password(config: ClickHouseConfig) -> None:
-    told = run(config, "--help").output
+    told = run(config, "--help").output + run(config, "check", "--help").output
     for name in environment(config):
         assert name in told
     assert config.password.get_secret_value() not in told
@@ -253,6 +278,11 @@ def test_help_names_the_environment_variables_and_shows_no_password(config: Clic
 def test_a_month_before_since_is_not_looked_at(warehouse: Warehouse) -> None:
     warehouse.stage([1.0])
     warehouse.load([1.0], month=SEPTEMBER)
-    verdict = check(warehouse.config, patterns_table="d_application_tag", since=dt.date(2026, 9, 1))
+    verdict = check(
+        warehouse.config,
+        patterns_table="d_application_tag",
+        since=SEPTEMBER,
+        expected=Expectations(last_month=SEPTEMBER),
+    )
     assert verdict is not None
     assert [month.billing_month for month in verdict.months] == [SEPTEMBER]

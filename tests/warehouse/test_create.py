@@ -6,12 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from warehouse.loading import AUGUST
 
 from mapper_azure_billing_tracking.check import check
 from mapper_azure_billing_tracking.client import WarehouseError, connect
 from mapper_azure_billing_tracking.column_types import holds
 from mapper_azure_billing_tracking.create import ensure_tables, statements
-from mapper_azure_billing_tracking.staging import TABLES, AzureBillingDetail
+from mapper_azure_billing_tracking.expectations import Expectations
+from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES, AzureBillingDetail
 
 if TYPE_CHECKING:
     from warehouse.loading import Warehouse
@@ -39,7 +41,7 @@ def create_text(warehouse: Warehouse) -> list[str]:
     return [row["create_table_query"] for row in rows]
 
 
-@pytest.mark.parametrize("model", TABLES, ids=lambda model: model.table)
+@pytest.mark.parametrize("model", WAREHOUSE_TABLES, ids=lambda model: model.table)
 def test_a_table_has_the_columns_and_types_of_its_model(warehouse: Warehouse, model: type[AzureBillingDetail]) -> None:
     assert columns(warehouse, model.table) == {column.name: column.clickhouse.type for column in model.columns()}
 
@@ -149,7 +151,8 @@ def test_a_wide_decimal_holds_the_costs(new_warehouse: Warehouse) -> None:
     new_warehouse.load(costs)
     shown = new_warehouse.query("SELECT extended_cost FROM azure_billing_detail ORDER BY row_number")
     assert [float(row["extended_cost"]) for row in shown] == pytest.approx(costs, rel=1e-15)
-    verdict = check(new_warehouse.config, patterns_table="d_application_tag")
+    expected = Expectations(last_month=AUGUST)
+    verdict = check(new_warehouse.config, patterns_table="d_application_tag", expected=expected)
     assert verdict is not None
     assert verdict.status == "ok"
 
@@ -194,7 +197,7 @@ def test_an_unknown_database_is_named_with_what_makes_it(config: ClickHouseConfi
 @pytest.mark.parametrize("variant", [{}, {"json_type": "String"}, {"cluster": "bill-cluster", "database": "it's"}])
 def test_every_statement_is_one_for_clickhouse_s_own_parser(warehouse: Warehouse, variant: dict[str, str]) -> None:
     printed = statements(warehouse.config.model_copy(update=variant))
-    assert len(printed) >= 1 + len(TABLES)
+    assert len(printed) >= 1 + len(WAREHOUSE_TABLES)
     for statement in printed:
         assert warehouse.client.query("SELECT formatQuery({text:String})", {"text": statement}).result_rows[0][0]
 
@@ -203,7 +206,7 @@ def test_on_a_cluster_a_snapshot_stays_on_one_shard_of_replicated_tables(warehou
     config = warehouse.config.model_copy(update={"cluster": "bill_cluster", "database": "bill"})
     made = {statement.split("\n")[0]: statement for statement in statements(config)}
     assert all("ON CLUSTER `bill_cluster`" in first_line for first_line in made)
-    for model in TABLES:
+    for model in WAREHOUSE_TABLES:
         local = made[f"CREATE TABLE IF NOT EXISTS `bill`.`{model.table}_local` ON CLUSTER `bill_cluster`"]
         assert "ENGINE = ReplicatedReplacingMergeTree" in local
         distributed = made[f"CREATE TABLE IF NOT EXISTS `bill`.`{model.table}` ON CLUSTER `bill_cluster`"]

@@ -1,0 +1,239 @@
+"""Keeps a load from hiding good months: it compares clocks, refuses instants in the future, claims snapshots.
+
+What it asks ClickHouse is a few small queries at the start, and two statements for each snapshot; no row is looked at.
+"""
+
+# ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from mapper_azure_billing_tracking.client import WarehouseError, connect, explained, read_clock
+from mapper_azure_billing_tracking.config import read_months
+from mapper_azure_billing_tracking.ddl import SNAPSHOT_KEY, qualified
+from mapper_azure_billing_tracking.staging import TABLES, BillingMonth, SnapshotClaim
+from mapper_azure_billing_tracking.transform import SnapshotKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from clickhouse_connect.driver.client import Client
+
+    from mapper_azure_billing_tracking.config import ClickHouseConfig, ProcessingConfig
+
+logger = logging.getLogger(__name__)
+
+_KEY = ", ".join(SNAPSHOT_KEY)
+_INSTANT = "parseDateTime64BestEffort({{{name}:String}}, 3, 'UTC')"
+# On a cluster a claim must be where the next one looks for it when its statement ends: it isn't handed on in the
+# background, and both go to the first host that answers, in the cluster's own order.
+_ON_CLUSTER = {"insert_distributed_sync": 1, "prefer_localhost_replica": 0, "load_balancing": "in_order"}
+
+
+class LoadRefusedError(Exception):
+    """Going on would hide or mix months; the message says which, and what to do."""
+
+
+class LoadGuard:
+    """Guards the warehouse's months during one run of the mapper.
+
+    Args:
+        clickhouse: Where the tables are.
+        settings: The mapper's settings; snapshots are claimed where `create_tables` is on.
+        now: This machine's clock.
+    """
+
+    def __init__(
+        self,
+        clickhouse: ClickHouseConfig,
+        settings: ProcessingConfig,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._clickhouse = clickhouse
+        self._settings = settings
+        self._skew = dt.timedelta(seconds=settings.max_clock_skew)
+        self._accepted = read_months(settings.accept_empty_months)
+        self._now = now
+        self._load_id = str(uuid.uuid4())
+        self._claimed: set[SnapshotKey] = set()
+        self._row_counts: dict[tuple[str, dt.date], int] = {}
+        self._place = f"ClickHouse at {clickhouse.host}:{clickhouse.port}, database {clickhouse.database}"
+        self._is_reachable = True
+
+    def start(self) -> None:
+        """Compare the clocks, and read what the warehouse has of each month.
+
+        Raises:
+            LoadRefusedError: The clocks differ, or the warehouse has a snapshot that lies in the future.
+            WarehouseError: ClickHouse can't be asked.
+        """
+        try:
+            with connect(self._clickhouse) as client, explained(self._clickhouse, "look at the months that are there"):
+                self._compare_clocks(client)
+                present = self._tables_present(client)
+                self._refuse_future_snapshots(client, present)
+                if BillingMonth.table in present:
+                    self._read_row_counts(client)
+        except WarehouseError as error:
+            if self._settings.create_tables or self._settings.patterns.on_unavailable == "fail":
+                raise
+            logger.warning("%s Going on without comparing clocks and months with it.", error)
+            self._is_reachable = False
+
+    def claim(self, snapshots: Iterable[SnapshotKey]) -> None:
+        """Claim the snapshots whose first rows are about to be sent; those of this run's before are passed over.
+
+        Raises:
+            LoadRefusedError: A snapshot lies in the future, or another load has claimed it.
+            WarehouseError: ClickHouse can't be asked.
+        """
+        if not self._is_reachable:
+            return
+        for snapshot in snapshots:
+            written = self._as_written(snapshot)
+            if written not in self._claimed:
+                self._claim(written)
+                self._claimed.add(written)
+
+    def close(self, month: Mapping[str, Any]) -> None:
+        """Judge the month row that is about to be sent.
+
+        Args:
+            month: The row of ``stg_azure_billing_month``.
+
+        Raises:
+            LoadRefusedError: As `claim` does, or the row would replace a month that has rows by an empty one.
+            WarehouseError: ClickHouse can't be asked.
+        """
+        snapshot = SnapshotKey(*(month[name] for name in SNAPSHOT_KEY))
+        self.claim([snapshot])
+        known = self._row_counts.get(snapshot[:2], 0)
+        if known and month["row_count"] == 0 and snapshot.billing_month not in self._accepted:
+            raise LoadRefusedError(
+                f"{_named(snapshot)}: the tap counted no rows, and the warehouse has {known} rows of this month from "
+                "an extraction before, which an empty one would hide. Nothing of it was published: run again. If the "
+                "month really became empty, name it in the setting accept_empty_months "
+                f"(TAP_AZURE_EA_BILLING_ACCEPT_EMPTY_MONTHS={snapshot.billing_month:%Y-%m})."
+            )
+        if month["row_count"] == month["received_row_count"]:
+            self._row_counts[snapshot[:2]] = month["row_count"]
+
+    def _compare_clocks(self, client: Client) -> None:
+        before = self._now()
+        server = read_clock(client)
+        after = self._now()
+        if before > server + self._skew:
+            apart, where = before - server, "ahead of"
+        elif after < server - self._skew:
+            apart, where = server - after, "behind"
+        else:
+            return
+        raise LoadRefusedError(
+            f"The clock of this machine is {apart.total_seconds():,.0f} seconds {where} that of {self._place}: which "
+            "snapshot of a month is the newest could not be told. Set the clock that is wrong; the setting "
+            f"max_clock_skew allows {self._settings.max_clock_skew:g} seconds."
+        )
+
+    def _tables_present(self, client: Client) -> set[str]:
+        """The tables that a loader fills; there may be none yet where `create_tables` is off."""
+        rows = client.query(
+            "SELECT name FROM system.tables WHERE database = {database:String}",
+            {"database": self._clickhouse.database},
+        ).result_rows
+        return {name for (name,) in rows} & {model.table for model in TABLES}
+
+    def _refuse_future_snapshots(self, client: Client, present: set[str]) -> None:
+        # Of a table that is partitioned by snapshot, only parts later than the instant are read: none, if all is well.
+        latest = read_clock(client) + self._skew
+        queries = [
+            f"(SELECT {_KEY} FROM {qualified(self._clickhouse, table)} "
+            f"WHERE snapshot_at > {_INSTANT.format(name='latest')} LIMIT 1)"
+            for table in sorted(present)
+        ]
+        if not queries:
+            return
+        rows = client.query(" UNION ALL ".join(queries), {"latest": _text(latest)}).result_rows
+        for row in rows:
+            snapshot = SnapshotKey(*row)
+            raise LoadRefusedError(
+                f"{_named(snapshot)}: the warehouse has a snapshot of {_shown(snapshot.snapshot_at)}, which is later "
+                f"than ClickHouse's clock, and would hide what is loaded now. It was loaded with a wrong clock: "
+                "`azure-billing-warehouse prune --future` drops it; then load its month again."
+            )
+
+    def _read_row_counts(self, client: Client) -> None:
+        """Rows of each month's newest extraction that is whole by its month row."""
+        rows = client.query(
+            "SELECT enrollment_number, billing_month, argMax(row_count, snapshot_at) "
+            f"FROM {qualified(self._clickhouse, BillingMonth.table)} FINAL WHERE received_row_count = row_count "
+            "AND staged_row_count + rejected_row_count = row_count GROUP BY enrollment_number, billing_month"
+        ).result_rows
+        self._row_counts = {(enrollment, month): count for enrollment, month, count in rows}
+
+    def _as_written(self, snapshot: SnapshotKey) -> SnapshotKey:
+        """The snapshot as the tables will hold it: RECORDs are written in whole seconds."""
+        if self._settings.output == "records":
+            return snapshot._replace(snapshot_at=snapshot.snapshot_at.replace(microsecond=0))
+        return snapshot
+
+    def _claim(self, snapshot: SnapshotKey) -> None:
+        with connect(self._clickhouse) as client, explained(self._clickhouse, "claim a snapshot"):
+            server = read_clock(client)
+            if snapshot.snapshot_at > server + self._skew:
+                raise LoadRefusedError(
+                    f"{_named(snapshot)}: its snapshot is of {_shown(snapshot.snapshot_at)}, when ClickHouse's clock "
+                    f"says {_shown(server)}: it would hide later ones. Set the clock of the machine that runs the tap, "
+                    "and run again; nothing of the month was sent."
+                )
+            if snapshot.billing_month > (server + self._skew).date():
+                raise LoadRefusedError(
+                    f"{_named(snapshot)}: this month has not begun by ClickHouse's clock, which says {_shown(server)}. "
+                    "Set the clock of the machine that runs the tap, and run again; nothing of the month was sent."
+                )
+            if self._settings.create_tables and self._others(client, snapshot):
+                raise LoadRefusedError(
+                    f"{_named(snapshot)}: another load has begun the snapshot of {_shown(snapshot.snapshot_at)}: two "
+                    "runs extract the month in the same instant, or one extraction is loaded twice. Nothing of it was "
+                    "sent by this run, so that the two can't mix: run the tap again."
+                )
+
+    def _others(self, client: Client, snapshot: SnapshotKey) -> int:
+        """Write our claim, then count those of other loads: of two at a time at least one sees the other's."""
+        table = qualified(self._clickhouse, SnapshotClaim.table)
+        instant = _INSTANT.format(name="snapshot")
+        settings = dict(_ON_CLUSTER) if self._clickhouse.cluster else {}
+        parameters = {
+            "enrollment": snapshot.enrollment_number,
+            "month": snapshot.billing_month.isoformat(),
+            "snapshot": _text(snapshot.snapshot_at),
+            "load": self._load_id,
+        }
+        client.command(
+            f"INSERT INTO {table} ({_KEY}, load_id) "
+            f"SELECT {{enrollment:String}}, {{month:Date}}, {instant}, {{load:String}}",
+            parameters,
+            settings=settings,
+        )
+        ((others,),) = client.query(
+            f"SELECT countIf(load_id != {{load:String}}) FROM {table} WHERE enrollment_number = {{enrollment:String}} "
+            f"AND billing_month = {{month:Date}} AND snapshot_at = {instant}",
+            parameters,
+            settings=settings,
+        ).result_rows
+        return int(others)
+
+
+def _named(snapshot: SnapshotKey) -> str:
+    return f"Enrollment {snapshot.enrollment_number}, month {snapshot.billing_month:%Y-%m}"
+
+
+def _text(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+
+
+def _shown(instant: dt.datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03} UTC"
