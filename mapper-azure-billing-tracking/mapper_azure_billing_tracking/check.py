@@ -224,6 +224,7 @@ def _find_cost_problems(month: MonthRow, snapshot: Snapshot) -> Iterator[str]:
     for table, count in (
         ("stg_azure_billing_detail", snapshot.no_number_row_count),
         ("dq_billing_issue", snapshot.no_number_rejected_count),
+        ("dq_tagging_audit", snapshot.no_number_audit_count),
     ):
         if count:
             yield f"{count} rows in {table} have a cost that is no finite number, so that no sum can be compared"

@@ -13,7 +13,7 @@ from singer_sdk.singerlib.schema import resolve_schema_references
 
 from mapper_azure_billing_tracking.usage import COLUMNS
 
-MAX_CLOCK_SKEW = 300.0
+MAX_CLOCK_SKEW: float = 300
 """Seconds by which two clocks may differ, and a snapshot be later than ClickHouse's clock."""
 
 

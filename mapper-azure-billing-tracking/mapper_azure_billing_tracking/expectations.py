@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mapper_azure_billing_tracking.ledger import MonthRow, Snapshot
 
-MAX_FALL = 50.0
+MAX_FALL: float = 50
 """Percent of a month's rows or cost that may go from one extraction to a later one."""
 _CLOCK_SKEW = dt.timedelta(seconds=MAX_CLOCK_SKEW)
 _A_DAY = dt.timedelta(days=1)

@@ -75,6 +75,8 @@ class Snapshot(BaseModel):
     issue_count: int = 0
     warned_row_count: int = 0
     audit_count: int = 0
+    no_number_audit_count: int = 0
+    """Audit rows whose cost is NaN or infinite."""
     conflict_extended_cost: float = 0.0
     """Cost of the rows for which more than one pattern matched."""
 
@@ -175,6 +177,7 @@ def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
         countIf(rejected AND NOT isFinite(toFloat64(row_cost))) AS no_number_rejected_count,
         sum(findings) AS issue_count, countIf(NOT rejected) AS warned_row_count FROM ({found}) GROUP BY {_KEY}""",
         f"""SELECT {_KEY}, count() AS audit_count,
+        countIf(NOT isFinite(toFloat64(extended_cost))) AS no_number_audit_count,
         sumKahanIf(toFloat64(extended_cost), conflict) AS conflict_extended_cost
         FROM {audit} FINAL {of_interest} GROUP BY {_KEY}""",
     )

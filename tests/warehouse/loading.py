@@ -142,7 +142,7 @@ class Warehouse:
         if not rows:
             return
         named = {name for row in rows for name in row}
-        schema = {name: kind for name, kind in model.polars_schema().items() if name in named}
+        schema = {column.name: column.polars for column in model.columns() if column.name in named}
         frame = pl.DataFrame(list(rows), schema=schema)
         self.client.insert_arrow(model.table, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from warehouse.loading import AUGUST, FIRST, SECOND, SEPTEMBER
+from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
+from mapper_azure_billing_tracking.check import check
 from mapper_azure_billing_tracking.cli import main
+from mapper_azure_billing_tracking.expectations import Expectations
 from mapper_azure_billing_tracking.prune import prune
+from mapper_azure_billing_tracking.staging import SnapshotClaim
 
 if TYPE_CHECKING:
     from warehouse.loading import Warehouse
 
+    from mapper_azure_billing_tracking.check import MonthCheck
+    from mapper_azure_billing_tracking.prune import Kind
+
+HOUR = dt.timedelta(hours=1)
 THIRD, FOURTH = SECOND + dt.timedelta(days=1), SECOND + dt.timedelta(days=2)
 
 
@@ -105,3 +112,110 @@ def test_keeping_none_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(ValueError, match="keep must be at least 1"):
         prune(warehouse.config, keep=0, dry_run=False)
     assert CliRunner().invoke(main, ["prune", "--keep", "0"]).exit_code == 2
+
+
+def clock() -> dt.datetime:
+    instant = dt.datetime.now(dt.UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def test_a_snapshot_in_the_future_never_makes_good_ones_superseded(warehouse: Warehouse) -> None:
+    """Else the bill would be gone for an empty month that a wrong clock loaded."""
+    warehouse.load([1.0])
+    warehouse.load([], snapshot=clock() + HOUR)
+    assert prune(warehouse.config, keep=1, dry_run=False) == []
+    assert staged(warehouse) == [(AUGUST, FIRST, 1.0)]
+
+
+def test_snapshots_in_the_future_go_with_their_month_rows_and_claims(warehouse: Warehouse) -> None:
+    ahead = clock() + HOUR
+    warehouse.load([1.0])
+    warehouse.load([2.0], snapshot=SECOND)
+    warehouse.load([3.0], snapshot=ahead)
+    warehouse.reject([3.0], first_row=2, snapshot=ahead)
+    warehouse.stage([4.0], snapshot=ahead + HOUR)
+    warehouse.load([], month=dt.date(2090, 1, 1))
+    for at in (FIRST, SECOND, ahead):
+        warehouse.insert(
+            SnapshotClaim,
+            [{"enrollment_number": ENROLLMENT, "billing_month": AUGUST, "snapshot_at": at, "load_id": "one"}],
+        )
+    told = prune(warehouse.config, keep=1, dry_run=True, kinds=frozenset({"future"}))
+    assert [(snapshot.snapshot_at, snapshot.billing_month) for snapshot in told] == [
+        (ahead, AUGUST),
+        (ahead + HOUR, AUGUST),
+        (FIRST, dt.date(2090, 1, 1)),
+    ]
+    assert prune(warehouse.config, keep=1, dry_run=False, kinds=frozenset({"future"})) == told
+    assert staged(warehouse) == [(AUGUST, FIRST, 1.0), (AUGUST, SECOND, 2.0)]
+    for table in ("stg_azure_billing_month", "stg_azure_billing_load"):
+        left = warehouse.query(f"SELECT snapshot_at, billing_month FROM {table} FINAL ORDER BY snapshot_at")  # noqa: S608
+        assert left == [{"snapshot_at": at, "billing_month": AUGUST} for at in (FIRST, SECOND)]
+    assert warehouse.query("SELECT extended_cost FROM azure_billing_detail") == [{"extended_cost": 2.0}]
+    assert warehouse.scalar("SELECT count() FROM dq_billing_issue") == 0
+
+
+def broken_off(warehouse: Warehouse) -> list[dt.datetime]:
+    kinds: frozenset[Kind] = frozenset({"broken off"})
+    return [snapshot.snapshot_at for snapshot in prune(warehouse.config, keep=1, dry_run=False, kinds=kinds)]
+
+
+def test_what_a_killed_load_left_goes_after_an_hour_whatever_its_clock_said(warehouse: Warehouse) -> None:
+    """A run with its clock ahead was killed; the run after it was right, and the month is final: none will replace it.
+
+    Without this `check` would fail for ever.
+    """
+    warehouse.stage([1.0], snapshot=THIRD, create_at=clock() - 2 * HOUR)
+    warehouse.load([2.0], snapshot=SECOND)
+    (month,) = months(warehouse)
+    assert month.status == "fails"
+    assert broken_off(warehouse) == [THIRD]
+    assert staged(warehouse) == [(AUGUST, SECOND, 2.0)]
+    (month,) = months(warehouse)
+    assert (month.status, month.notes) == ("ok", [])
+
+
+def test_a_load_that_may_be_running_is_not_broken_off(warehouse: Warehouse) -> None:
+    warehouse.load([1.0])
+    warehouse.stage([2.0], snapshot=SECOND, create_at=clock() - 2 * HOUR)
+    warehouse.stage([3.0], snapshot=SECOND, row_number=[2])
+    assert broken_off(warehouse) == []
+
+
+def test_a_damaged_snapshot_is_not_broken_off(warehouse: Warehouse) -> None:
+    """Its month row came, and the tap has gone on: without it `check` would be content with the month before it."""
+    warehouse.load([1.0])
+    warehouse.stage([2.0], snapshot=SECOND, create_at=clock() - 2 * HOUR)
+    warehouse.finish([2.0, 3.0], snapshot=SECOND)
+    assert broken_off(warehouse) == []
+    assert [month.status for month in months(warehouse)] == ["fails"]
+
+
+def test_a_broken_off_month_that_was_never_complete_stays(warehouse: Warehouse) -> None:
+    warehouse.stage([2.0], create_at=clock() - 2 * HOUR)
+    assert broken_off(warehouse) == []
+
+
+def test_the_command_drops_one_kind_or_more_and_tells_how_many(warehouse: Warehouse) -> None:
+    config = warehouse.config
+    environment = {
+        "CLICKHOUSE_HOST": config.host,
+        "CLICKHOUSE_PORT": str(config.port),
+        "CLICKHOUSE_PASSWORD": config.password.get_secret_value(),
+        "CLICKHOUSE_DATABASE": config.database,
+    }
+    warehouse.load([1.0])
+    warehouse.load([2.0], snapshot=SECOND)
+    warehouse.stage([3.0], snapshot=THIRD, create_at=clock() - 2 * HOUR)
+    warehouse.load([4.0], snapshot=clock() + HOUR)
+    told = CliRunner().invoke(main, ["prune", "--future", "--broken-off", "--keep=1"], env=environment).output
+    assert "Snapshots in the future that were dropped: 1\nSnapshots of broken-off loads that were dropped: 1\n" in told
+    assert "Superseded" not in told
+    assert [at for _, at, _ in staged(warehouse)] == [FIRST, SECOND]
+
+
+def months(warehouse: Warehouse) -> list[MonthCheck]:
+    expected = Expectations(last_month=AUGUST)
+    verdict = check(warehouse.config, patterns_table="d_application_tag", expected=expected)
+    assert verdict is not None
+    return verdict.months
