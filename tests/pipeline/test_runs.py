@@ -132,3 +132,6 @@ def test_the_job_loads_and_checks(new_project: Callable[..., Project]) -> None:
     assert ended.returncode == 0, ended.stdout
     assert "3 months: All of them add up." in ended.stdout
     assert_published(project, *MONTHS)
+    expected = project.meltano("invoke", "warehouse", "check", TAP_AZURE_EA_BILLING_START_DATE="2026-07")
+    assert expected.returncode == 1, "what the tap is told to load must be there"
+    assert "2026-07  FAILS  never loaded" in expected.stdout
