@@ -1,14 +1,14 @@
 """Requests to the EA reporting API: addresses, key, retries, a month's pages; what an answer means is in `answers`.
 
-Sending, counting and repeating requests is singer-sdk's; this module fills in its hooks.
+Sending, counting and repeating requests is singer-sdk's; this module fills in its hooks. How long an exchange and how
+large a body may be is in `session`, what is known of the pages before an answer in `walk`.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import backoff
@@ -18,25 +18,30 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams import RESTStream
 
-from tap_azure_ea_billing import answers
-from tap_azure_ea_billing.answers import AnswerError, Handling, Kind, Page
+from tap_azure_ea_billing import answers, kinds
+from tap_azure_ea_billing.clocks import clocks_apart, retry_after
+from tap_azure_ea_billing.kinds import AnswerError, Handling, Kind
+from tap_azure_ea_billing.masking import KeyMask
 from tap_azure_ea_billing.prefetch import prefetched
+from tap_azure_ea_billing.session import MEGABYTE, BodyTooLargeError, BoundedSession, OverdueError
+from tap_azure_ea_billing.walk import Walk
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Generator, Iterable, Mapping
-    from datetime import datetime
 
     from backoff.types import Details
     from singer_sdk.streams.rest import HTTPRequest, PageContext
     from singer_sdk.tap_base import Tap
 
+    from tap_azure_ea_billing.answers import Page
     from tap_azure_ea_billing.credentials import ApiKey
     from tap_azure_ea_billing.run import Run
 
 _BODY_CHARACTERS_SHOWN = 120
-_KEY_LIKE = re.compile(r"eyJ[\w.-]{8,}")  # any JWT, or a part of one: an API may repeat what it was sent
+_BODY_BYTES_LOOKED_AT = 4096
 _FIRST_WAIT_SECONDS = 2
+_NOT_TOLD_BY_STATUS = {kinds.HAD_ROWS}
 
 
 class RunStoppedError(FatalAPIError):
@@ -83,31 +88,50 @@ class EABillingStream(RESTStream[str | None]):
         super().__init__(tap)
         self.logger.addFilter(_is_ours)
         self._run = run
-        self._month: Mapping[str, Any] = {}
-        self._page_number = 1
-        self._page: Page | None = None
-        self._followed: set[str] = set()
+        self._walk: Walk
 
-    def pages(self, context: Mapping[str, Any]) -> Generator[Page, None, None]:
+    def pages(self, context: Mapping[str, Any], rows_before: int) -> Generator[Page, None, None]:
         """Yield the pages of a month, fetched ahead as far as the settings say.
+
+        Args:
+            context: enrollment_number and billing_month.
+            rows_before: rows that the month had and must not lose altogether, 0 if it may be empty.
 
         Raises:
             RunStoppedError: if an answer is neither a page nor an empty month, or none comes.
         """
         # What `--test` leaves unread is not fetched either.
         depth = 0 if self.ABORT_AT_RECORD_COUNT is not None else self._run.settings.prefetch_pages
-        return prefetched(self._fetch(context), depth)
+        return prefetched(self._fetch(context, rows_before), depth)
 
-    def _fetch(self, context: Mapping[str, Any]) -> Generator[Page, None, None]:
-        self._month = context
-        self._page_number = 1
-        self._followed = set()
+    def _fetch(self, context: Mapping[str, Any], rows_before: int) -> Generator[Page, None, None]:
+        settings = self._run.settings
+        self._walk = Walk(
+            enrollment_number=context["enrollment_number"],
+            month=context["billing_month"][:7],
+            first_url=self.get_url(dict(context)),
+            rows_before=rows_before,
+            max_pages=settings.max_pages,
+            max_empty_pages=settings.max_empty_pages,
+        )
         try:
             yield from self.request_records(dict(context))  # type: ignore[misc] # `parse_response` makes them pages
         except RetriableAPIError as error:
             raise RunStoppedError(self._gave_up(str(error))) from None
+        except BodyTooLargeError as error:
+            raise RunStoppedError(self._sentence(kinds.TOO_LARGE, str(error))) from None
         except (requests.RequestException, ConnectionError) as error:
-            raise RunStoppedError(self._gave_up(self._sentence(answers.NO_ANSWER, _network_reason(error)))) from None
+            raise RunStoppedError(self._gave_up(self._sentence(*_no_answer(error)))) from None
+
+    @property
+    def requests_session(self) -> requests.Session:
+        """The session of all requests."""
+        return self._session
+
+    @cached_property
+    def _session(self) -> BoundedSession:
+        settings = self._run.settings
+        return BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE)
 
     @property
     def url_base(self) -> str:
@@ -126,14 +150,14 @@ class EABillingStream(RESTStream[str | None]):
 
     @property
     def _key(self) -> ApiKey:
-        return self._run.keys[self._month["enrollment_number"]]
+        return self._run.keys[self._walk.enrollment_number]
 
     def get_http_request(self, *, page: PageContext) -> HTTPRequest:
         """Ask for the month's first page by its address, for another by the link that the page before gave."""
         request = super().get_http_request(page=page)
         request.headers = {"Accept": "application/json", "User-Agent": self._run.settings.user_agent}
         if page.next_page_token is None:
-            request.params = {"month": self._month["billing_month"][:7], "pageindex": 0, "fmt": "json"}
+            request.params = {"month": self._walk.month, "pageindex": 0, "fmt": "json"}
         else:
             request.url = page.next_page_token
             request.params = {}
@@ -147,32 +171,31 @@ class EABillingStream(RESTStream[str | None]):
             RunStoppedError: if the run stops.
         """
         try:
-            page = answers.read_answer(response.status_code, response.content, first=self._page_number == 1)
-            self._followed.add(response.url)
-            if page.next_link is not None:
-                answers.check_next_link(page.next_link, self._run.settings.api_url, self._followed)
+            page = answers.read_answer(response.status_code, response.content, first=self._walk.at_first_page)
+            if self._walk.at_first_page:
+                self._compare_clocks(response)
+            self._walk.arrive(page, response.url)
         except AnswerError as error:
             sentence = self._sentence(error.kind, error.reason, response)
             if error.kind.handling is Handling.RETRY:
                 raise RetriableAPIError(sentence, response) from None
             raise RunStoppedError(sentence) from None
-        self._page = page
+
+    def _compare_clocks(self, response: requests.Response) -> None:
+        received = self._run.clock()
+        sent = received - timedelta(seconds=self._session.seconds)
+        apart = clocks_apart(response, sent, received, self._run.settings.max_clock_skew)
+        if apart is not None:
+            raise RunStoppedError(self._sentence(kinds.CLOCKS_DIFFER, apart))
 
     def parse_response(self, response: requests.Response) -> Iterable[Any]:
         """Yield the page as the only record: for singer-sdk an answer without records is the last one."""
         del response  # was read by `validate_response`
-        yield self._page
+        yield self._walk.page
 
     def get_new_paginator(self) -> NextLinkPaginator:
         """Return a paginator that follows the links of a month."""
-        return NextLinkPaginator(self._turn_page)
-
-    def _turn_page(self, _response: requests.Response) -> str | None:
-        link = self._page.next_link if self._page else None
-        if link is not None:
-            self._followed.add(link)  # as it came; `response.url` is what requests made of it
-            self._page_number += 1
-        return link
+        return NextLinkPaginator(lambda _response: self._walk.turn())
 
     def backoff_max_tries(self) -> int:
         """The first try and the retries."""
@@ -196,8 +219,7 @@ class EABillingStream(RESTStream[str | None]):
     def backoff_handler(self, details: Details) -> None:
         """Say why the request is sent again."""
         error = details.get("exception")
-        network = None if isinstance(error, RetriableAPIError) else _network_reason(error)
-        reason = str(error) if network is None else self._sentence(answers.NO_ANSWER, network)
+        reason = str(error) if isinstance(error, RetriableAPIError) else self._sentence(*_no_answer(error))
         self.logger.warning("Try %d failed, next in %.1f s: %s", details["tries"], details.get("wait", 0), reason)
 
     def _gave_up(self, sentence: str) -> str:
@@ -205,45 +227,37 @@ class EABillingStream(RESTStream[str | None]):
 
     def _sentence(self, kind: Kind, reason: str, response: requests.Response | None = None) -> str:
         """Return what happened, where, and what to do."""
-        number, month = self._month["enrollment_number"], self._month["billing_month"][:7]
         what, advice = reason, kind.advice
+        mask = KeyMask(self._key.token)
         if response is not None:
             what = f"unexpected answer with status {response.status_code}"
-            if kind in {answers.UNAUTHORIZED, answers.FORBIDDEN}:
+            if kind in {kinds.UNAUTHORIZED, kinds.FORBIDDEN}:
                 what = f"the API refused the key with status {response.status_code}"
                 advice = self._key.refusal(self._run.clock())
-            elif response.status_code == requests.codes.ok:
+            elif response.status_code == requests.codes.ok or kind in _NOT_TOLD_BY_STATUS:
                 what += f" ({kind.when.removeprefix('200, ')}{f': {reason}' if reason else ''})"
             if response.content:
-                what += f", body begins {self._beginning(response)}"
-        where = f"Enrollment {number}, month {month}, page {self._page_number}"
-        return self._without_key(f"{where}: {what}: {advice}.")
-
-    def _beginning(self, response: requests.Response) -> str:
-        shown = self._without_key(response.content.decode("utf-8-sig", "replace"))[:_BODY_CHARACTERS_SHOWN]
-        return repr(" ".join(shown.split()))
-
-    def _without_key(self, text: str) -> str:
-        return _KEY_LIKE.sub("(key)", text.replace(self._key.token, "(key)"))
+                what += f", body begins {_beginning(response.content, mask)}"
+        where = f"Enrollment {self._walk.enrollment_number}, month {self._walk.month}, page {self._walk.page_number}"
+        return mask.hide(f"{where}: {what}: {advice}.")
 
 
-def retry_after(response: requests.Response | None, now: datetime) -> float | None:
-    """Return the seconds that the API asks to wait, given as seconds or as a date; None if it does not."""
-    value = response.headers.get("Retry-After", "").strip() if response is not None else ""
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:  # the zone `-0000`
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+def _beginning(body: bytes, mask: KeyMask) -> str:
+    """Return what a person sees of a body: hidden before it is cut, since a part of a key is told from a whole one."""
+    shown = mask.hide(body[:_BODY_BYTES_LOOKED_AT].decode("utf-8-sig", "replace"))
+    return repr(" ".join(shown[:_BODY_CHARACTERS_SHOWN].split()))
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
     """Leave out what the library `backoff` says of each try: `backoff_handler` and the last error say it better."""
     return not str(record.msg).startswith(("Backing off", "Giving up"))
+
+
+def _no_answer(error: BaseException | None) -> tuple[Kind, str]:
+    """Return the kind and the reason of an exchange without an answer."""
+    if isinstance(error, OverdueError):
+        return kinds.OVERDUE, str(error)
+    return kinds.NO_ANSWER, _network_reason(error)
 
 
 def _network_reason(error: BaseException | None) -> str:

@@ -1,15 +1,16 @@
-"""The tap's settings: names, types, defaults and their errors in one model; keys are read in `credentials`.
+"""The tap's settings: names, types, defaults and bounds in one model; keys are read in `credentials`.
 
-`AzureApiConfig` is also the source of the settings that `--about` shows, so that there is one place for each.
+`AzureApiConfig` is also the source of the settings that `--about` shows (`about`), so that there is one place for each.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from tap_azure_ea_billing.months import parse_month
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import ErrorDetails, core_schema
-
 ENVIRONMENT_PREFIX = "TAP_AZURE_EA_BILLING_"
 _SECRET: dict[str, Any] = {"secret": True}
+_LONGEST_SECONDS = 1e9
+"""Thirty years: what is longer no clock or timer takes."""
+_LONGEST_DAYS = 100_000
+_MONTHS_APART = re.compile(r"[,\s]+")
 
 
 class _Settings(BaseModel):
@@ -114,6 +116,11 @@ class AzureApiConfig(_Settings):
         title="API URL",
         description="Address of the API. The key is sent to this scheme, host and port only.",
     )
+    allow_http: bool = Field(
+        default=False,
+        title="Allow http://",
+        description="Take an `api_url` with `http://` on another machine, where anybody on the way can read the key.",
+    )
     start_date: str = Field(
         title="Start date",
         description="First month to extract when there is no state: a date or `YYYY-MM`. None before it is read.",
@@ -132,14 +139,62 @@ class AzureApiConfig(_Settings):
     restatement_days: int = Field(
         default=10,
         ge=0,
+        le=_LONGEST_DAYS,
         title="Restatement days",
         description="Days after its end in which a month may change; it is extracted again until then.",
+    )
+    accept_empty_months: str | None = Field(
+        default=None,
+        title="Accept empty months",
+        description=(
+            "Months (`YYYY-MM`, separated by commas or blanks) that had rows and really became empty. For any other "
+            "the run stops where the API gives no rows any more."
+        ),
+    )
+    max_clock_skew: float = Field(
+        default=300,
+        ge=0,
+        le=_LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Largest clock skew",
+        description=(
+            "Seconds by which this machine's clock may differ from the API's, and the state's newest extraction lie "
+            "ahead of it; the run stops at more."
+        ),
     )
     request_timeout: float = Field(
         default=800,
         gt=0,
+        le=_LONGEST_SECONDS,
+        allow_inf_nan=False,
         title="Request timeout",
         description="Seconds to wait for the API to go on with an answer.",
+    )
+    request_deadline: float = Field(
+        default=3600,
+        gt=0,
+        le=_LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Request deadline",
+        description="Seconds that one request may take in all, however steadily its answer trickles in.",
+    )
+    max_body_mb: int = Field(
+        default=1024,
+        ge=1,
+        title="Largest body",
+        description="Megabytes (1,048,576 bytes) that the body of an answer may have, decompressed.",
+    )
+    max_pages: int = Field(
+        default=100_000,
+        ge=1,
+        title="Most pages",
+        description="Pages that a month may have.",
+    )
+    max_empty_pages: int = Field(
+        default=100,
+        ge=0,
+        title="Most empty pages",
+        description="Pages without rows that may follow one another in a month.",
     )
     max_retries: int = Field(
         default=5,
@@ -150,6 +205,8 @@ class AzureApiConfig(_Settings):
     max_backoff: float = Field(
         default=300,
         ge=0,
+        le=_LONGEST_SECONDS,
+        allow_inf_nan=False,
         title="Longest wait",
         description="Longest wait between two tries in seconds, also where the API's Retry-After asks for more.",
     )
@@ -183,6 +240,12 @@ class AzureApiConfig(_Settings):
             raise ValueError(message)
         return url.rstrip("/")
 
+    @field_validator("accept_empty_months")
+    @classmethod
+    def _empty_months_are_readable(cls, text: str | None) -> str | None:
+        _months_in(text)
+        return text
+
     @model_validator(mode="after")
     def _enrollments_are_named_once(self) -> AzureApiConfig:
         if not self.enrollment_number and not self.enrollments:
@@ -201,11 +264,21 @@ class AzureApiConfig(_Settings):
         if self.end_date and parse_month(self.end_date) < self.first_month():
             message = f"setting `end_date` ({self.end_date}) lies before `start_date` ({self.start_date}): change one"
             raise ValueError(message)
+        if not self.allow_http and _sends_in_the_clear(self.api_url):
+            message = (
+                "setting `api_url` has http://, so that anybody on the way can read the key: use https://, or set "
+                f"`allow_http` (environment variable {ENVIRONMENT_PREFIX}ALLOW_HTTP)"
+            )
+            raise ValueError(message)
         return self
 
     def first_month(self) -> date:
         """Return the month of `start_date`."""
         return parse_month(self.start_date)
+
+    def accepted_empty(self) -> frozenset[date]:
+        """Return the months that had rows and may be empty now."""
+        return _months_in(self.accept_empty_months)
 
     def all_enrollments(self) -> tuple[Enrollment, ...]:
         """Return the enrollments to read, in the order in which they are named."""
@@ -220,45 +293,22 @@ class AzureApiConfig(_Settings):
         )
 
 
-class _PlainSchema(GenerateJsonSchema):
-    """JSON Schema as plugin settings have it: optional means absent, never null, and a secret is only marked so."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        plain = super().default_schema(schema)
-        if plain.get("default", ...) in (None, [], ()):
-            del plain["default"]
-        return plain
-
-
-def settings_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the settings, in the form that singer-sdk reads."""
-    schema = AzureApiConfig.model_json_schema(schema_generator=_PlainSchema)
-    definitions = schema.pop("$defs", {})
-    enrollments = schema["properties"]["enrollments"]
-    enrollments["items"] = definitions["Enrollment"]
-    return {"type": "object", "properties": schema["properties"], "required": schema["required"]}
-
-
 def without_blanks(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings without those whose value is blank text or null."""
     return {name: value for name, value in settings.items() if value is not None and str(value).strip()}
 
 
-def setting_errors(error: ValidationError) -> list[str]:
-    """Return a sentence for each setting that is wrong, never with its value if that could be a key."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [_sentence(details) for details in found]
+def _months_in(text: str | None) -> frozenset[date]:
+    return frozenset(parse_month(month) for month in _MONTHS_APART.split(text or "") if month)
 
 
-def _sentence(details: ErrorDetails) -> str:
-    message = details["msg"].removeprefix("Value error, ")
-    if not details["loc"]:
-        return f"{message[0].upper()}{message[1:]}."
-    setting = ".".join(str(part) for part in details["loc"])
-    variable = f"environment variable {ENVIRONMENT_PREFIX}{str(details['loc'][0]).upper()}"
-    if details["type"] == "missing":
-        return f"Setting `{setting}` is missing: set it ({variable})."
-    return f"Setting `{setting}` is wrong: {message[0].lower()}{message[1:]} ({variable})."
+def _sends_in_the_clear(url: str) -> bool:
+    """Return whether requests to an address leave this machine unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -14,10 +14,12 @@ import requests
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from tap_azure_ea_billing import answers, months
+from tap_azure_ea_billing import answers, kinds, months
+from tap_azure_ea_billing.about import setting_errors
 from tap_azure_ea_billing.client import BearerKey
-from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig, setting_errors
+from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig
 from tap_azure_ea_billing.credentials import ApiKey, CredentialError, encrypt, find_secret, load_keys
+from tap_azure_ea_billing.session import MEGABYTE, BoundedSession
 
 _DEFAULT_URL = AzureApiConfig.model_fields["api_url"].default
 
@@ -66,7 +68,15 @@ def encrypt_command(fernet_key_file: str | None) -> None:
 @click.option("--api-key-file", envvar=f"{ENVIRONMENT_PREFIX}API_KEY_FILE", help="File with the API key.")
 @click.option("--fernet-key-file", envvar=f"{ENVIRONMENT_PREFIX}FERNET_KEY_FILE", help="File with the Fernet key.")
 @click.option("--api-url", envvar=f"{ENVIRONMENT_PREFIX}API_URL", default=_DEFAULT_URL, show_default=True)
-def check(enrollment_number: str | None, api_key_file: str | None, fernet_key_file: str | None, api_url: str) -> None:
+@click.option("--allow-http", envvar=f"{ENVIRONMENT_PREFIX}ALLOW_HTTP", is_flag=True, help="Take http:// as well.")
+def check(
+    *,
+    enrollment_number: str | None,
+    api_key_file: str | None,
+    fernet_key_file: str | None,
+    api_url: str,
+    allow_http: bool,
+) -> None:
     """Say whose an API key is and when it expires, then prove with one request that it works.
 
     The key is read from a file or from the environment variable TAP_AZURE_EA_BILLING_API_KEY.
@@ -79,6 +89,7 @@ def check(enrollment_number: str | None, api_key_file: str | None, fernet_key_fi
                 "api_key_file": api_key_file,
                 "fernet_key_file": fernet_key_file,
                 "api_url": api_url or _DEFAULT_URL,
+                "allow_http": allow_http,
                 "start_date": months.label(months.current_month(now)),
             }
         )
@@ -103,25 +114,26 @@ def _ask(settings: AzureApiConfig, key: ApiKey, number: str, now: datetime) -> s
     """Ask for the first page of the current month; return what came."""
     month = months.label(months.current_month(now))
     try:
-        response = requests.get(
-            f"{settings.api_url}/{number}/usage-report/paginatedV3",
-            params={"month": month, "pageindex": "0", "fmt": "json"},
-            headers={"User-Agent": settings.user_agent},
-            auth=BearerKey(key),
-            timeout=settings.request_timeout,
-            allow_redirects=False,
-        )
+        with BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE) as session:
+            response = session.get(
+                f"{settings.api_url}/{number}/usage-report/paginatedV3",
+                params={"month": month, "pageindex": "0", "fmt": "json"},
+                headers={"User-Agent": settings.user_agent},
+                auth=BearerKey(key),
+                timeout=settings.request_timeout,
+                allow_redirects=False,
+            )
         page = answers.read_answer(response.status_code, response.content, first=True)
     except requests.RequestException as error:
-        message = f"No answer from {settings.api_url} ({type(error).__name__}): {answers.NO_ANSWER.advice}."
+        message = f"No answer from {settings.api_url} ({type(error).__name__}): {kinds.NO_ANSWER.advice}."
         raise _Failure(message) from None
-    except answers.AnswerError as error:
-        refused = error.kind in {answers.UNAUTHORIZED, answers.FORBIDDEN}
+    except kinds.AnswerError as error:
+        refused = error.kind in {kinds.UNAUTHORIZED, kinds.FORBIDDEN}
         advice = key.refusal(now) if refused else error.kind.advice
         what = "refused the key" if refused else "gave no usable answer"
         message = f"The API {what} (status {response.status_code}): {advice}."
         raise _Failure(message) from None
-    if page.kind is answers.NOT_FOUND:
+    if page.kind is kinds.NOT_FOUND:
         message = f"The API has nothing at enrollment {number} for {month} (status 404): check the enrollment number."
         raise _Failure(message)
     return f"works, {len(page.rows)} rows on the first page of {month}"

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
-_INSTANT_STEP = timedelta(seconds=1)
+_STEP_BETWEEN_RUNS = timedelta(seconds=1)
+"""Some targets drop what is finer than a second."""
+_STEP_IN_A_RUN = timedelta(milliseconds=1)
 
 
 def parse_month(text: str) -> date:
@@ -55,8 +57,8 @@ def label(month: date) -> str:
 
 
 def instant_text(moment: datetime) -> str:
-    """Return a moment as ISO text in UTC, in whole seconds: some targets drop what is finer."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    """Return a moment as ISO text in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def closes_at(month: date, restatement_days: int) -> datetime:
@@ -72,42 +74,60 @@ class Bookmark:
     Attributes:
         month: newest month that was completed.
         snapshots: `snapshot_at` of the newest month, and of the earlier ones that were still open when they were read.
+        newest: the latest `snapshot_at` of any month, kept for good; None if no run has noted one yet.
+        row_counts: rows of the last complete extraction of each month, kept for good.
     """
 
     month: date
     snapshots: dict[date, datetime] = field(default_factory=dict)
+    newest: datetime | None = None
+    row_counts: dict[date, int] = field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
         """Read the state of an enrollment's partition; None if it holds no bookmark.
 
         Raises:
-            ValueError: if a month or snapshot in it is unreadable.
+            ValueError: if a month, snapshot or count in it is unreadable.
         """
         value = state.get("replication_key_value")
         if value is None:
             return None
-        snapshots = state.get("snapshots", {})
+        snapshots = {parse_month(month): _instant(text) for month, text in state.get("snapshots", {}).items()}
+        noted = state.get("newest_snapshot_at")
         return cls(
             parse_month(str(value)),
-            {parse_month(month): _aware(datetime.fromisoformat(moment)) for month, moment in snapshots.items()},
+            snapshots,
+            max([*snapshots.values(), *([_instant(noted)] if noted is not None else [])], default=None),
+            {parse_month(month): int(rows) for month, rows in state.get("row_counts", {}).items()},
         )
 
     def to_state(self) -> dict[str, Any]:
         """Return the keys that the bookmark has in the partition's state."""
-        return {
+        state: dict[str, Any] = {
             "replication_key": "billing_month",
             "replication_key_value": self.month.isoformat(),
             "snapshots": {month.isoformat(): instant_text(moment) for month, moment in sorted(self.snapshots.items())},
+            "row_counts": {month.isoformat(): rows for month, rows in sorted(self.row_counts.items())},
         }
+        if self.newest is not None:
+            state["newest_snapshot_at"] = instant_text(self.newest)
+        return state
+
+    def all_months(self) -> set[date]:
+        """Return every month that it names."""
+        return {self.month, *self.snapshots, *self.row_counts}
 
 
-def completed(bookmark: Bookmark | None, month: date, snapshot_at: datetime, restatement_days: int) -> Bookmark:
-    """Return the bookmark after a month was completed; the newest month never goes back."""
-    newest = max(bookmark.month, month) if bookmark else month
+def completed(
+    bookmark: Bookmark | None, month: date, snapshot_at: datetime, restatement_days: int, rows: int
+) -> Bookmark:
+    """Return the bookmark after a month was completed; neither the newest month nor the newest instant goes back."""
+    newest_month = max(bookmark.month, month) if bookmark else month
     snapshots = {**(bookmark.snapshots if bookmark else {}), month: snapshot_at}
-    kept = {m: s for m, s in snapshots.items() if m == newest or s < closes_at(m, restatement_days)}
-    return Bookmark(newest, kept)
+    kept = {m: s for m, s in snapshots.items() if m == newest_month or s < closes_at(m, restatement_days)}
+    newest = max(snapshot_at, bookmark.newest) if bookmark and bookmark.newest else snapshot_at
+    return Bookmark(newest_month, kept, newest, {**(bookmark.row_counts if bookmark else {}), month: rows})
 
 
 def months_to_extract(
@@ -126,11 +146,24 @@ def months_to_extract(
     ]
 
 
-def snapshot_instant(bookmark: Bookmark | None, month: date, now: datetime) -> datetime:
-    """Return the `snapshot_at` of an extraction that starts now, after the last one even if the clock went back."""
-    now = now.astimezone(UTC).replace(microsecond=0)
-    previous = bookmark.snapshots.get(month) if bookmark else None
-    return now if previous is None else max(now, previous + _INSTANT_STEP)
+class Instants:
+    """Gives each extraction of a run an instant of its own, later than all those before it even if the clock went back.
+
+    Args:
+        newest: latest instant of the runs before, None if there is none.
+    """
+
+    def __init__(self, newest: datetime | None) -> None:
+        """Begin after the runs before."""
+        self._earliest = newest + _STEP_BETWEEN_RUNS if newest else None
+
+    def take(self, now: datetime) -> datetime:
+        """Return the `snapshot_at` of an extraction that starts now, to the millisecond."""
+        now = now.astimezone(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        taken = now if self._earliest is None else max(now, self._earliest)
+        self._earliest = taken + _STEP_IN_A_RUN
+        return taken
 
 
 def _may_have_changed(bookmark: Bookmark, month: date, now: datetime, restatement_days: int) -> bool:
@@ -141,5 +174,6 @@ def _may_have_changed(bookmark: Bookmark, month: date, now: datetime, restatemen
     return month == bookmark.month or now < closing
 
 
-def _aware(moment: datetime) -> datetime:
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -27,12 +27,14 @@ class Run:
         logger: the plugin's log.
         settings: valid settings; absent in discovery, which needs none.
         keys: key of each enrollment; likewise.
+        under_way: enrollment and month that is being read, '' between two of them.
     """
 
     clock: Callable[[], datetime]
     logger: logging.Logger
     settings: AzureApiConfig = field(init=False)
     keys: dict[str, ApiKey] = field(init=False, default_factory=dict)
+    under_way: str = field(init=False, default="")
     _named_fields: set[str] = field(init=False, default_factory=set)
 
     def configure(self, settings: AzureApiConfig) -> list[str]:

@@ -17,11 +17,13 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams import Stream
 
-from tap_azure_ea_billing import answers, months
-from tap_azure_ea_billing.answers import Handling
+from tap_azure_ea_billing import kinds, months
 from tap_azure_ea_billing.client import EABillingStream
+from tap_azure_ea_billing.clocks import state_ahead
 from tap_azure_ea_billing.extraction import Extraction
 from tap_azure_ea_billing.fields import MONTH_SCHEMA, USAGE_SCHEMA
+from tap_azure_ea_billing.kinds import Handling
+from tap_azure_ea_billing.months import Instants
 from tap_azure_ea_billing.progress import Progress
 from tap_azure_ea_billing.rows import RowRenderer, plain, record_lines
 
@@ -69,6 +71,7 @@ class BillingMonths(_OneSentence):
         super().__init__(tap)
         self._run = run
         self._plugin = tap
+        self._bookmarks: dict[str, Bookmark | None] | None = None
 
     @property
     def usage(self) -> UsageDetails:
@@ -92,11 +95,15 @@ class BillingMonths(_OneSentence):
             NothingFoundError: if the API answers 404 for every month of a run without state.
         """
         number = (context or {})["enrollment_number"]
-        bookmark = self._bookmark(context)
-        held: list[Extraction] | None = [] if bookmark is None else None
-        for month in self._plan(number, bookmark)[: self.ABORT_AT_RECORD_COUNT]:
-            extraction = self._open(number, month, bookmark)
-            if held is not None and extraction.first.kind is answers.NOT_FOUND:
+        if self._bookmarks is None:
+            self._bookmarks = self._read_bookmarks()
+        bookmark = self._bookmarks.get(number)
+        afresh = bookmark is None or self.replication_method == REPLICATION_FULL_TABLE
+        instants = Instants(bookmark.newest if bookmark else None)
+        held: list[Extraction] | None = [] if afresh else None
+        for month in self._plan(number, None if afresh else bookmark)[: self.ABORT_AT_RECORD_COUNT]:
+            extraction = self._open(number, month, bookmark, instants)
+            if held is not None and extraction.first.kind is kinds.NOT_FOUND:
                 held.append(extraction)  # neither written nor remembered before one month proves the number right
                 continue
             for each in (*(held or ()), extraction):
@@ -122,26 +129,44 @@ class BillingMonths(_OneSentence):
             self.log("Enrollment %s%s: no month to read up to %s.", number, newest, months.label(last))
         return planned
 
-    def _bookmark(self, context: Context | None) -> Bookmark | None:
-        if self.replication_method == REPLICATION_FULL_TABLE:
-            return None
-        try:
-            return months.Bookmark.from_state(self.get_context_state(context))
-        except (ValueError, TypeError, AttributeError) as error:
-            number = (context or {})["enrollment_number"]
-            message = f"The state of enrollment {number} is unreadable ({error}): correct it or start without state."
-            raise FatalSyncError(message) from None
+    def _read_bookmarks(self) -> dict[str, Bookmark | None]:
+        """Return what the state remembers of every enrollment, before the first request for any of them.
 
-    def _open(self, number: str, month: date, bookmark: Bookmark | None) -> Extraction:
+        Raises:
+            FatalSyncError: if it is unreadable, or knows more of the time than this machine's clock.
+        """
+        bookmarks = {}
+        for partition in self.stream_state.get("partitions", []):
+            number = partition.get("context", {}).get("enrollment_number")
+            if number not in self._run.keys:
+                continue
+            try:
+                bookmark = months.Bookmark.from_state(partition)
+            except (ValueError, TypeError, AttributeError) as error:
+                message = (
+                    f"The state of enrollment {number} is unreadable ({error}): correct it or start without state."
+                )
+                raise FatalSyncError(message) from None
+            ahead = bookmark and state_ahead(number, bookmark, self._run.clock(), self._run.settings.max_clock_skew)
+            if ahead:
+                raise FatalSyncError(ahead)
+            bookmarks[number] = bookmark
+        return bookmarks
+
+    def _open(self, number: str, month: date, bookmark: Bookmark | None, instants: Instants) -> Extraction:
         """Ask for a month's first page."""
+        self._run.under_way = f"enrollment {number}, month {months.label(month)}"
         started_at = self._run.clock()
-        snapshot_at = months.snapshot_instant(bookmark, month, started_at)
+        snapshot_at = instants.take(started_at)
         context = {
             "enrollment_number": number,
             "billing_month": month.isoformat(),
             "snapshot_at": months.instant_text(snapshot_at),
         }
-        pages = self.usage.pages(context)
+        rows_before = bookmark.row_counts.get(month, 0) if bookmark else 0
+        if month in self._run.settings.accepted_empty():
+            rows_before = 0
+        pages = self.usage.pages(context, rows_before)
         first = next(pages)
         if first.next_link is None:
             next(pages, None)  # the thread that reads ahead is done with this month before another one begins
@@ -191,10 +216,12 @@ class BillingMonths(_OneSentence):
         self.usage.stream_state.clear()
         if extraction.whole:
             days = self._run.settings.restatement_days
-            bookmark = months.completed(bookmark, extraction.month, extraction.snapshot_at, days)
+            rows = extraction.tally.rows
+            bookmark = months.completed(bookmark, extraction.month, extraction.snapshot_at, days, rows)
         if bookmark is not None:
             state.update(bookmark.to_state())
         self._plugin.state_writer.write_state(self._plugin.state)
+        self._run.under_way = ""
         return bookmark
 
 

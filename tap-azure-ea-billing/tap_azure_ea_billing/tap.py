@@ -12,14 +12,10 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
-from tap_azure_ea_billing.config import (
-    ENVIRONMENT_PREFIX,
-    AzureApiConfig,
-    setting_errors,
-    settings_schema,
-    without_blanks,
-)
+from tap_azure_ea_billing.about import setting_errors, settings_schema, variable_errors
+from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig, without_blanks
 from tap_azure_ea_billing.run import Run
+from tap_azure_ea_billing.signals import SignalExit, exit_at_signals
 from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
 from tap_azure_ea_billing.writer import PageWriter
 
@@ -60,14 +56,17 @@ class TapAzureEABilling(Tap):
         Raises:
             ConfigValidationError: with a sentence for each setting or key that is wrong.
         """
+        validate = plugin.pop("validate_config", True)
         self.run = Run(clock, self.logger)
         if plugin.get("parse_env_config"):
             _forget_blank_variables()
+            if validate and (errors := variable_errors(os.environ)):
+                raise ConfigValidationError(" ".join(errors), errors=errors)
         if isinstance(config := plugin.get("config"), dict):
             plugin["config"] = without_blanks(config)
-        validate = plugin.pop("validate_config", True)
         # Not validated by singer-sdk: its sentences name neither the environment variable nor what to do.
         super().__init__(validate_config=False, **plugin)
+        exit_at_signals(lambda: self.run.under_way)
         if validate:
             self._check_settings()
 
@@ -77,7 +76,7 @@ class TapAzureEABilling(Tap):
 
     @classmethod
     def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - as in Tap
-        """Run the tap; what stops it is one sentence in the log and exit code 1."""
+        """Run the tap; what stops it is one sentence in the log and exit code 1, or 128 and the number of a signal."""
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
@@ -86,8 +85,12 @@ class TapAzureEABilling(Tap):
             sys.exit(1)
         except BrokenPipeError:
             cls.logger.error("The program that reads this tap's output has ended: see its log.")  # noqa: TRY400 - below
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would write what is left and fail
+            _write_nothing_more()
             sys.exit(1)
+        except SignalExit as stop:
+            cls.logger.error("%s", stop.sentence)  # noqa: TRY400 - below
+            _write_nothing_more()
+            raise
         except SingerSDKError as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - a traceback says nothing to the person who runs the pipeline
             sys.exit(1)
@@ -99,6 +102,11 @@ class TapAzureEABilling(Tap):
             errors = setting_errors(error)
         if errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
+
+
+def _write_nothing_more() -> None:
+    """Leave Python nobody to write the rest of a buffer to at its end: the reader is gone, or will be."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _forget_blank_variables() -> None:

@@ -18,7 +18,8 @@ README = ROOT / "tap-azure-ea-billing" / "README.md"
 HUB = ROOT / "docs" / "hub" / "tap-azure-ea-billing.yml"
 BEGIN, END = "<!-- settings: made from --about -->\n", "<!-- end of settings -->\n"
 
-_KINDS = {"string": "string", "integer": "integer", "number": "decimal", "array": "array", "object": "object"}
+# Meltano can't write a setting of its kind `decimal` into a tap's configuration if it comes from the environment.
+_KINDS = {"string": "string", "integer": "integer", "number": "string", "array": "array", "object": "object"}
 _SDK_SETTINGS = "stream_map", "flattening_", "faker_"
 _HUB_COMMENT = (
     "# Made from `tap-azure-ea-billing --about`. Repository and variant are added when it is submitted to the hub.\n"

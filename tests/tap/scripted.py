@@ -7,8 +7,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap.tap_runs import NO_CLOCKS_COMPARED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+Answer = tuple[int, bytes, dict[str, str]]
+"""Status, body and headers."""
 
 
 class Scripted(NamedTuple):
@@ -24,8 +30,11 @@ class Scripted(NamedTuple):
 
 
 @contextmanager
-def scripted_api(answers: Sequence[tuple[int, bytes, dict[str, str]]]) -> Iterator[Scripted]:
-    """Serve these answers (status, body, headers) in turn, the last one from then on; `{url}` in them is replaced."""
+def scripted_api(answers: Sequence[Answer]) -> Iterator[Scripted]:
+    """Serve these answers (status, body, headers) in turn, the last one from then on; `{url}` in them is replaced.
+
+    The header `Date` is the real time unless an answer has one; with an empty one it is left out.
+    """
     paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,9 +44,10 @@ def scripted_api(answers: Sequence[tuple[int, bytes, dict[str, str]]]) -> Iterat
             status, body, headers = answers[min(len(paths), len(answers) - 1)]
             paths.append(self.path)
             body = body.replace(b"{url}", url.encode())
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value.replace("{url}", url))
+            self.send_response_only(status)
+            for name, value in ({"Date": self.date_time_string()} | headers).items():
+                if value:
+                    self.send_header(name, value.replace("{url}", url))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -66,5 +76,6 @@ def scripted_settings(scripted: Scripted, **other: Any) -> dict[str, Any]:
         "end_date": "2026-08",
         "max_backoff": 0.01,
         "max_retries": 1,
+        "max_clock_skew": NO_CLOCKS_COMPARED,
         **other,
     }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ENROLLMENT = "88888888"
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+NO_CLOCKS_COMPARED = 1e9
 PROGRAM = Path(sys.executable).with_name("tap-azure-ea-billing")
 
 Message = dict[str, Any]
@@ -76,7 +77,10 @@ class Clock:
 
 
 def settings(api: Api, enrollment: str = ENROLLMENT, **other: Any) -> dict[str, Any]:
-    """Return settings for the simulated API, with waits that do not hold up a test; None leaves a setting out."""
+    """Return settings for the simulated API, with waits that do not hold up a test; None leaves a setting out.
+
+    The API's clock is this machine's, the tap's is the test's: they are not compared.
+    """
     plain = {
         "enrollment_number": enrollment,
         "api_key": api.key(enrollment),
@@ -84,6 +88,7 @@ def settings(api: Api, enrollment: str = ENROLLMENT, **other: Any) -> dict[str, 
         "start_date": "2026-09",
         "max_backoff": 0.01,
         "max_retries": 2,
+        "max_clock_skew": NO_CLOCKS_COMPARED,
         "request_timeout": 20,
     }
     return {name: value for name, value in (plain | other).items() if value is not None}
@@ -135,6 +140,25 @@ def program(
         else []
     )
     return Output(messages, log=done.stderr, exit_code=done.returncode)
+
+
+def partition(output: Output, number: str = ENROLLMENT) -> dict[str, Any]:
+    """Return what the state remembers of an enrollment."""
+    partitions = output.state["bookmarks"]["billing_months"]["partitions"]
+    (found,) = [each for each in partitions if each["context"]["enrollment_number"] == number]
+    return dict(found)
+
+
+def catalog(*selected: str, deselected_fields: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the tap's catalog with only these streams selected, and without some fields."""
+    found = TapAzureEABilling(validate_config=False).catalog_dict
+    for stream in found["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = stream["stream"] in selected
+            elif entry["breadcrumb"][1] in deselected_fields:
+                entry["metadata"]["selected"] = False
+    return found
 
 
 def errors(output: Output) -> list[str]:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from singer_sdk.exceptions import ConfigValidationError
 from tap.tap_runs import NOW, Clock
 
-from tap_azure_ea_billing.config import AzureApiConfig, setting_errors, settings_schema
+from tap_azure_ea_billing.about import setting_errors, settings_schema
+from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 GOOD: dict[str, Any] = {"enrollment_number": "1", "api_key": "key", "start_date": "2026-08"}
@@ -65,6 +66,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         ),
     ),
 ]
+BOUNDED = [
+    *("restatement_days", "max_clock_skew", "request_timeout", "request_deadline", "max_body_mb", "max_retries"),
+    *("max_backoff", "prefetch_pages", "max_pages", "max_empty_pages"),
+]
 NO_ADDRESSES = [
     *("ea.azure.cn/rest", "ftp://ea.azure.cn", "https://", "https://key@ea.azure.cn/rest", "https://ea.azure.cn?a=1"),
 ]
@@ -79,6 +84,47 @@ def test_what_is_wrong_is_said_in_one_sentence(wrong: dict[str, Any], sentence: 
 def test_an_api_url_that_is_no_address_is_an_error(url: str) -> None:
     (error,) = errors(api_url=url)
     assert error.startswith("Setting `api_url` is wrong: it must be an address like https://ea.azure.cn/rest")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ea.azure.cn/rest", "HTTP://10.0.0.7:8080/rest", "http://127.0.0.1.example/rest"]
+)
+def test_a_key_is_not_sent_in_the_clear_unless_a_setting_allows_it(url: str) -> None:
+    (error,) = errors(api_url=url)
+    assert error == (
+        "Setting `api_url` has http://, so that anybody on the way can read the key: use https://, or set `allow_http` "
+        "(environment variable TAP_AZURE_EA_BILLING_ALLOW_HTTP)."
+    )
+    assert errors(api_url=url, allow_http=True) == errors(api_url=url, allow_http="true") == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8:81", "[::1]:8080", "localhost", "LOCALHOST:5000"])
+def test_http_on_this_machine_is_allowed(host: str) -> None:
+    assert errors(api_url=f"http://{host}/rest") == []
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf", "-inf", [1], {"a": 1}])
+def test_a_number_that_is_none_is_one_sentence(name: str, value: Any) -> None:
+    (sentence,) = errors(**{name: value})
+    assert sentence.startswith(f"Setting `{name}` is wrong: ")
+
+
+@pytest.mark.parametrize("name", ["max_clock_skew", "request_timeout", "request_deadline", "max_backoff"])
+def test_a_time_that_no_timer_takes_is_one_sentence(name: str) -> None:
+    (sentence,) = errors(**{name: 1e10})
+    assert sentence.startswith(f"Setting `{name}` is wrong: input should be less than or equal to ")
+
+
+@pytest.mark.parametrize("name", ["MAX_RETRIES", "ALLOW_HTTP", "ENROLLMENTS", "REQUEST_TIMEOUT"])
+def test_a_variable_that_is_wrong_is_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting, value in GOOD.items():
+        monkeypatch.setenv(f"TAP_AZURE_EA_BILLING_{setting.upper()}", value)
+    monkeypatch.setenv(f"TAP_AZURE_EA_BILLING_{name}", "[{")
+    with pytest.raises(ConfigValidationError) as caught:
+        TapAzureEABilling(parse_env_config=True, clock=Clock(NOW))
+    (sentence,) = caught.value.errors
+    assert sentence.startswith(f"Setting `{name.lower()}` is wrong: ")
 
 
 def test_a_setting_that_came_blank_has_its_default() -> None:

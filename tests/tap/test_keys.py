@@ -220,3 +220,9 @@ def test_the_script_says_when_there_is_no_key_or_no_server() -> None:
     assert error == "No answer from http://127.0.0.1:1/rest (ConnectionError): check the network and `api_url`.\n"
     code, _, error = invoke("check", api_key="opaque")
     assert (code, "does not say whose it is" in error) == (1, True)
+
+
+def test_the_script_sends_no_key_in_the_clear() -> None:
+    arguments = ("check", "--api-url", "http://192.0.2.1/rest")
+    code, _, error = invoke(*arguments, api_key=make_key(ENROLLMENT, 180))
+    assert (code, error.startswith("Setting `api_url` has http://")) == (1, True)

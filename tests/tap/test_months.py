@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tap_azure_ea_billing.months import (
     Bookmark,
+    Instants,
     closes_at,
     completed,
     current_month,
@@ -19,7 +20,6 @@ from tap_azure_ea_billing.months import (
     months_to_extract,
     next_month,
     parse_month,
-    snapshot_instant,
 )
 
 DAYS = 10
@@ -36,7 +36,8 @@ def planned(bookmark: Bookmark | None, first: str, last: str, now: str, days: in
 
 def read(month: str, **snapshots: str) -> Bookmark:
     """Return a bookmark; snapshots as `m2026_10="2026-11-05"`."""
-    return Bookmark(parse_month(month), {parse_month(m[1:].replace("_", "-")): at(s) for m, s in snapshots.items()})
+    instants = {parse_month(m[1:].replace("_", "-")): at(s) for m, s in snapshots.items()}
+    return Bookmark(parse_month(month), instants, max(instants.values(), default=None))
 
 
 @pytest.mark.parametrize("text", ["2026-08", "2026-08-01", "2026-08-31", "2026-08-15T10:00:00Z", "2026-08-15 10:00:00"])
@@ -113,23 +114,43 @@ def test_no_month_before_the_start_or_after_the_end_is_read() -> None:
 
 
 def test_the_newest_month_of_a_bookmark_never_goes_back() -> None:
-    bookmark = completed(read("2026-11", m2026_11="2026-11-03"), date(2026, 10, 1), at("2026-11-04"), DAYS)
+    bookmark = completed(read("2026-11", m2026_11="2026-11-03"), date(2026, 10, 1), at("2026-11-04"), DAYS, 7)
     assert bookmark.month == date(2026, 11, 1)
     assert set(bookmark.snapshots) == {date(2026, 10, 1), date(2026, 11, 1)}
 
 
 def test_a_bookmark_forgets_months_that_are_final() -> None:
-    bookmark = completed(read("2026-09", m2026_09="2026-11-23"), date(2026, 10, 1), at("2026-11-23"), DAYS)
-    assert bookmark == read("2026-10", m2026_10="2026-11-23")
+    bookmark = completed(read("2026-09", m2026_09="2026-11-23"), date(2026, 10, 1), at("2026-11-23"), DAYS, 7)
+    assert (bookmark.month, bookmark.snapshots) == (date(2026, 10, 1), {date(2026, 10, 1): at("2026-11-23")})
+
+
+def test_a_bookmark_keeps_the_newest_instant_and_every_months_rows_for_good() -> None:
+    bookmark = completed(None, date(2026, 8, 1), at("2026-11-23"), DAYS, 7)
+    bookmark = completed(bookmark, date(2026, 9, 1), at("2026-11-22"), DAYS, 8)
+    again = Bookmark.from_state(bookmark.to_state())
+    assert again is not None
+    assert again.newest == at("2026-11-23")
+    assert again.row_counts == {date(2026, 8, 1): 7, date(2026, 9, 1): 8}
+    assert set(again.snapshots) == {date(2026, 9, 1)}
+
+
+def test_a_state_of_an_older_version_has_the_newest_instant_of_its_snapshots() -> None:
+    state = {"replication_key_value": "2026-11-01", "snapshots": {"2026-11-01": "2026-11-23T06:00:00+00:00"}}
+    assert Bookmark.from_state(state) == read("2026-11", m2026_11="2026-11-23T06:00:00")
 
 
 def test_a_later_snapshot_is_later_even_if_the_clock_went_back() -> None:
-    bookmark = read("2026-11", m2026_11="2026-11-23T06:00:00")
-    month = date(2026, 11, 1)
-    assert snapshot_instant(bookmark, month, at("2026-11-23T07:00:00.123456")) == at("2026-11-23T07:00:00")
-    assert snapshot_instant(bookmark, month, at("2026-11-23T05:00:00")) == at("2026-11-23T06:00:01")
-    assert snapshot_instant(bookmark, month, at("2026-11-23T06:00:00")) == at("2026-11-23T06:00:01")
-    assert snapshot_instant(None, month, at("2026-11-23T05:00:00")) == at("2026-11-23T05:00:00")
+    newest = at("2026-11-23T06:00:00.250")
+    assert Instants(newest).take(at("2026-11-23T07:00:00.123456")) == at("2026-11-23T07:00:00.123")
+    assert Instants(newest).take(at("2026-11-23T05:00:00")) == at("2026-11-23T06:00:01.250")
+    assert Instants(newest).take(at("2026-11-23T06:00:00.250")) == at("2026-11-23T06:00:01.250")
+    assert Instants(None).take(at("2026-11-23T05:00:00")) == at("2026-11-23T05:00:00")
+
+
+def test_each_extraction_of_a_run_has_an_instant_of_its_own() -> None:
+    instants = Instants(None)
+    taken = [instants.take(at(f"2026-11-23T05:00:00.{fraction}")) for fraction in ("0009", "001", "001", "000", "9")]
+    assert [instant_text(instant)[17:23] for instant in taken] == ["00.000", "00.001", "00.002", "00.003", "00.900"]
 
 
 def test_state_without_a_bookmark_is_none() -> None:
@@ -174,11 +195,12 @@ def test_any_runs_read_each_month_again_until_it_was_read_after_its_close(
     for now, stop in [*runs, (last, 99)]:
         plan = months_to_extract(bookmark, first, current_month(now), now, days)
         assert plan == sorted(set(plan))
+        instants = Instants(bookmark.newest if bookmark else None)
         for month in plan[:stop]:
-            snapshot_at = snapshot_instant(bookmark, month, now)
+            snapshot_at = instants.take(now)
             assert month not in read_at or snapshot_at > read_at[month]
             read_at[month] = snapshot_at
-            bookmark = completed(bookmark, month, snapshot_at, days)
+            bookmark = completed(bookmark, month, snapshot_at, days, 1)
             bookmark = Bookmark.from_state(bookmark.to_state())
     assert sorted(read_at) == list(months_between(first, current_month(last)))
     for month, moment in read_at.items():

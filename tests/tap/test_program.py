@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tap.tap_runs import ENROLLMENT, PROGRAM, errors, program, settings
+from tap.tap_runs import ENROLLMENT, PROGRAM, Output, errors, partition, program, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +114,38 @@ def test_a_killed_run_goes_on_with_the_month_in_which_it_was_killed(api: Api, tm
     done = [row["billing_month"] for row in month_rows]
     assert done == ["2026-08-01", "2026-09-01"]
     assert resumed.months() == ["2026-10", "2026-11"]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_signal_in_a_month_is_no_success(
+    api: Api, tmp_path: Path, signum: signal.Signals, code: int, ahead: int
+) -> None:
+    """The second month's second page does not come; the signal comes while the run waits for it."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(settings(api, request_timeout=120, prefetch_pages=ahead)))
+    api.set_faults(["timeout=120@5"])
+    lines: list[dict[str, Any]] = []
+    with subprocess.Popen([PROGRAM, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            record = lines[-1].get("record", {})
+            if (record.get("billing_month"), record.get("row_number")) == ("2026-10-01", 50):
+                process.send_signal(signum)
+        log = process.stderr.read().decode()
+    assert process.returncode == code
+    output = Output(lines, log=log)
+    (error,) = errors(output)
+    assert error == (
+        f"{signum.name} ended the run while enrollment {ENROLLMENT}, month 2026-10 was being read, which is not "
+        "complete: run again, it goes on from its state."
+    )
+    assert "Traceback" not in log
+    assert output.months() == ["2026-09"]
+    assert partition(output)["replication_key_value"] == "2026-09-01"
+    assert sum(line["type"] == "STATE" for line in lines) == 1
 
 
 def test_a_reader_that_ends_early_is_one_sentence(api: Api, tmp_path: Path) -> None:

@@ -170,7 +170,8 @@ def test_a_row_without_the_cost_field_counts_as_one_without_a_cost() -> None:
 
 
 def test_unknown_fields_and_unreadable_costs_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    first = b'{"content":[{"PartNumber":1,"ExtendedCost":1.5},{"ExtendedCost":"x"}],"nextLink":"{url}/2"}'
+    link = b'"{url}/1/usage-report/paginatedV3?month=2026-08&pageindex=1"'
+    first = b'{"content":[{"PartNumber":1,"ExtendedCost":1.5},{"ExtendedCost":"x"}],"nextLink":' + link + b"}"
     second = b'{"content":[{"PartNumber":1},{"ExtendedCost":"2.5"}]}'
     with scripted_api([(200, first, {}), (200, second, {})]) as api:
         output = run(scripted_settings(api))
@@ -193,7 +194,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 def test_a_link_that_is_repeated_in_another_spelling_ends_the_run() -> None:
     """The address that was asked for is not the link letter by letter: requests takes `%7E` for `~`."""
-    again = b'{"content":[{}],"nextLink":"{url}/%7Enext"}'
+    again = b'{"content":[{}],"nextLink":"{url}/1/usage-report/paginatedV3?month=2026-08&at=%7Enext"}'
     with scripted_api([(200, again, {})]) as api:
         output = run(scripted_settings(api))
     assert len(api.paths) == 2
@@ -211,11 +212,11 @@ def test_a_key_that_the_api_repeats_is_not_shown_in_part_either(cut: int) -> Non
 
 
 def test_the_next_link_is_followed_as_it_is() -> None:
-    first = b'{"content":[{}],"nextLink":"{url}/Other/path?b=2&a=1%2B1&month=2026-08"}'
+    first = b'{"content":[{}],"nextLink":"{url}/1/Usage-Report/paginatedV3?b=2&a=1%2B1&month=2026-08"}'
     with scripted_api([(200, first, {}), (200, b'{"content":[{}]}', {})]) as api:
         output = run(scripted_settings(api))
     assert api.paths == [
         "/rest/1/usage-report/paginatedV3?month=2026-08&pageindex=0&fmt=json",
-        "/rest/Other/path?b=2&a=1%2B1&month=2026-08",
+        "/rest/1/Usage-Report/paginatedV3?b=2&a=1%2B1&month=2026-08",
     ]
     assert output.records("billing_months")[0]["row_count"] == 2

@@ -1,0 +1,106 @@
+"""The link to a month's next page: which member of an answer it is, and whether it may be followed with the key; pure.
+
+A link that is overlooked ends a month too early, one that is followed blindly takes the key or another month's rows
+along. So whatever looks like a link is one that can be read, or an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from tap_azure_ea_billing import kinds
+from tap_azure_ea_billing.kinds import AnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LINK_SHOWN = 100
+_PORTS = {"http": 80, "https": 443}
+_NOT_IN_A_PLAIN_NAME = re.compile(r"[\W_]+")
+_LINK_NAMES = {"nextlink", "odatanextlink"}
+_LINK_LIKE = re.compile("next|link|continu|skiptoken|cursor|pagetoken|hasmore|morepages")
+_MONTH_PARAMETER = "month"
+
+
+class _Address(NamedTuple):
+    """What of a URL decides who gets a request."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def plain_name(name: str) -> str:
+    """Return a member's name without case and without what is neither letter nor digit."""
+    return _NOT_IN_A_PLAIN_NAME.sub("", name).casefold()
+
+
+def next_link(members: Mapping[str, msgspec.Raw]) -> str | None:
+    """Return the link to the next page, None if no member is one.
+
+    Args:
+        members: an answer's members beside `content` that are neither null nor empty.
+
+    Raises:
+        AnswerError: if a link is not text, two differ, or a member looks like a link and has another name.
+    """
+    links = set()
+    for name, value in members.items():
+        plain = plain_name(name)
+        if plain in _LINK_NAMES:
+            links.add(_text(value))
+        elif _LINK_LIKE.search(plain) and bytes(value) != b"false":
+            raise AnswerError(kinds.UNKNOWN_LINK, f"`{name[:_LINK_SHOWN]}`")
+    if len(links) > 1:
+        raise AnswerError(kinds.LINKS_DIFFER)
+    return links.pop() if links else None
+
+
+def check_next_link(link: str, first_url: str, month: str, followed: set[str]) -> None:
+    """Check that a link may be followed with the key.
+
+    Args:
+        link: as it came.
+        first_url: address of the month's first page.
+        month: `YYYY-MM`.
+        followed: URLs that were asked for before.
+
+    Raises:
+        AnswerError: if it leads elsewhere or to another month, or was followed before.
+    """
+    if link in followed:
+        raise AnswerError(kinds.LINK_REPEATED)
+    shown = f"it is {link[:_LINK_SHOWN]!r}"
+    address, first = _address(link), _address(first_url)
+    if address is None or first is None or address[:3] != first[:3]:
+        raise AnswerError(kinds.LINK_ELSEWHERE, shown)
+    if address.path != first.path:
+        raise AnswerError(kinds.LINK_OTHER_PATH, shown)
+    query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+    if [value for name, value in query if name.casefold() == _MONTH_PARAMETER] != [month]:
+        raise AnswerError(kinds.LINK_OTHER_MONTH, shown)
+
+
+def _text(value: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except msgspec.ValidationError as error:
+        raise AnswerError(kinds.BAD_LINK, str(error)) from None
+
+
+def _address(url: str) -> _Address | None:
+    """Return scheme, host, port and path, both without case; None for text that is not an absolute URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    # requests and urllib.parse disagree on where a host ends after a backslash or white space.
+    if not parts.hostname or "@" in parts.netloc or "\\" in url or any(character.isspace() for character in url):
+        return None
+    return _Address(parts.scheme, parts.hostname, port, unquote(parts.path).casefold())
