@@ -43,12 +43,14 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status, _JSON, [json.dumps(value, ensure_ascii=False).encode()])
 
 
-def page_answer(rows_json: bytes, next_link: str | None, month: str, *, bom: bool = True) -> Answer:
+def page_answer(
+    rows_json: bytes, next_link: str | None, month: str, *, bom: bool = True, link_name: str = "nextLink"
+) -> Answer:
     """Return a page of usage rows; the last page's nextLink is missing, null or '', in turn by month."""
     if next_link is None:
         tail = (b"", b',"nextLink":null', b',"nextLink":""')[int(month[-2:]) % 3]
     else:
-        tail = b',"nextLink":' + json.dumps(next_link).encode()
+        tail = f",{json.dumps(link_name)}:{json.dumps(next_link)}".encode()
     return Answer(200, _JSON, [BOM_UTF8 if bom else b"", b'{"content":', rows_json, tail, b"}"])
 
 
@@ -74,6 +76,16 @@ def html_answer(status: int = 200) -> Answer:
 def no_content_answer() -> Answer:
     """Return a JSON object without `content`, as a gateway in front of the API might."""
     return json_answer({"message": "The report is being prepared.", "errorCode": None})
+
+
+def nothing_answer() -> Answer:
+    """Return a page without rows or nextLink, as for a month that is empty in JSON."""
+    return json_answer({"content": []})
+
+
+def throttled_answer() -> Answer:
+    """Return an error with status 200, beside a `content` without rows."""
+    return json_answer({"content": [], "error": {"code": "Throttled", "message": "Try again later."}})
 
 
 def error_answer(status: int, message: str = "", number: int = 0, retry_after: str = "") -> Answer:

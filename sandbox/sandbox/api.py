@@ -27,9 +27,11 @@ from sandbox.answers import (
     html_answer,
     json_answer,
     no_content_answer,
+    nothing_answer,
     page_answer,
+    throttled_answer,
 )
-from sandbox.faults import Fault, FaultPlan
+from sandbox.faults import LINK_NAMES, Fault, FaultPlan
 from sandbox.recorded import ENROLLMENT as RECORDED_ENROLLMENT
 
 if TYPE_CHECKING:
@@ -41,7 +43,13 @@ if TYPE_CHECKING:
 
 _USAGE_PATH = re.compile(r"/rest/(?P<enrollment>[^/]+)/usage-report/paginatedV3")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-_REPLACED = {"html": html_answer, "nocontent": no_content_answer, "csv": empty_month_answer}
+_REPLACED = {
+    "html": html_answer,
+    "nocontent": no_content_answer,
+    "csv": empty_month_answer,
+    "nothing": nothing_answer,
+    "throttled": throttled_answer,
+}
 
 
 @dataclass
@@ -171,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer_usage(self, enrollment: str, query: dict[str, str]) -> None:
         ledger = self.server.ledger
-        number, fault = ledger.plan.take()
+        number, fault = ledger.plan.take(query.get("month", ""), query.get("pageindex", ""))
         scheme, _, key = self.headers.get("Authorization", "").partition(" ")
         refusal = keys.refusal(key, enrollment) if scheme.lower() == "bearer" else "No key was sent."
         if fault is not None and fault.status is not None:
@@ -225,7 +233,8 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "nextlink":
             next_link = self._changed_link(self._link(enrollment, month, page + 1), argument)
         content = ledger.store.page(bill, month, page, revision)
-        return page_answer(content.rows_json, next_link, month, bom=kind != "nobom")
+        link_name = LINK_NAMES[argument] if kind == "linkname" else "nextLink"
+        return page_answer(content.rows_json, next_link, month, bom=kind != "nobom", link_name=link_name)
 
     def _link(self, enrollment: str, month: str, page: int) -> str:
         """Return a page's absolute URL on the host that the client used."""
@@ -242,6 +251,10 @@ class Handler(BaseHTTPRequestHandler):
             return f"http://{self.headers['Host']}{self.path}"
         if part == "scheme":
             return link.replace("http://", "https://", 1)
+        if part == "path":
+            return link.replace("/rest/", "/rest/other/", 1)
+        if part == "month":
+            return _MONTH.sub(lambda found: f"{found[0][:5]}{int(found[1]) % 12 + 1:02}", link)
         if part == "host":
             return link.replace(f"//{host}", "//localhost" if host != "localhost" else "//127.0.0.1", 1)
         return link.replace(f":{port}/", f":{self.server.ledger.decoy_port}/", 1)

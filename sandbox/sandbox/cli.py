@@ -64,9 +64,7 @@ def main() -> None:
 @click.option("--to", "last", default="2026-11", show_default=True, callback=_month, help="Last month with usage.")
 @click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Rows of each month.")
 @click.option("--page-size", default=500, show_default=True, type=click.IntRange(min=1), help="Rows of each page.")
-@click.option(
-    "--fault", "faults", multiple=True, help="KIND[=ARG]@N, KIND[=ARG]@N-M or KIND[=ARG]%P, for example 503@2."
-)
+@click.option("--fault", "faults", multiple=True, help="KIND[=ARG] and @N, @N-M, %P or /YYYY-MM: 503@2, csv/2026-09.")
 def api(
     *,
     port: int,

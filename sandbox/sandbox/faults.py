@@ -1,4 +1,4 @@
-"""Which usage request meets which fault, from specifications such as `503@2` or `429=date:1%0.1`; `api` acts."""
+"""Which usage request meets which fault, from `503@2`, `429=date:1%0.1` or `csv/2026-09`; `api` acts."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ KINDS = {
     "csv": "the CSV text of an empty month",
     "csvrows": "CSV text with usage rows",
     "empty": "no rows, and a nextLink to the same page, which then answers as usual",
-    "nextlink": "a nextLink with another ARG: scheme, host or port; ARG repeat: one that was already used",
+    "nextlink": "a nextLink with another ARG: scheme, host, port, path or month; ARG repeat: one that was already used",
     "nobom": "the usual answer without its byte order mark",
+    "nothing": "a JSON object whose `content` has no rows, without a nextLink",
+    "throttled": "the same, with an `error` beside it",
+    "linkname": "the nextLink under another name; ARG: upper (NextLink), lower (nextlink) or odata (@odata.nextLink)",
 }
 """Kinds beside the status numbers 400 to 599 (ARG: Retry-After in seconds, or `date:SECONDS` for an HTTP date)."""
 
+LINK_NAMES = {"upper": "NextLink", "lower": "nextlink", "odata": "@odata.nextLink"}
+
 _SPEC = re.compile(
-    r"(?P<kind>[a-z]+|[45]\d\d)(?:=(?P<argument>[^@%]+))?(?:@(?P<first>\d+)(?:-(?P<last>\d+))?|%(?P<probability>[\d.]+))"
+    r"(?P<kind>[a-z]+|[45]\d\d)(?:=(?P<argument>[^@%/]+))?"
+    r"(?:@(?P<first>\d+)(?:-(?P<last>\d+))?|%(?P<probability>[\d.]+)|/(?P<month>\d{4}-\d\d))"
 )
-_NEXT_LINK_PARTS = {"scheme", "host", "port", "repeat"}
+_ARGUMENTS = {"nextlink": {"scheme", "host", "port", "path", "month", "repeat"}, "linkname": set(LINK_NAMES)}
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Fault:
         first: the first request that meets it, from 1.
         last: the last one.
         probability: 0 to 1 instead of first and last, else None.
+        month: `YYYY-MM` instead of them: every request for this month's first page meets it; else ''.
     """
 
     kind: str
@@ -49,6 +56,7 @@ class Fault:
     first: int
     last: int
     probability: float | None
+    month: str = ""
 
     @property
     def status(self) -> int | None:
@@ -57,19 +65,19 @@ class Fault:
 
 
 def parse_fault(spec: str) -> Fault:
-    """Return the fault that a specification KIND[=ARG]@N, KIND[=ARG]@N-M or KIND[=ARG]%P describes.
+    """Return the fault that a specification KIND[=ARG]@N, @N-M, %P or /YYYY-MM describes.
 
     Raises:
         ValueError: with a sentence about what is wrong.
     """
     match = _SPEC.fullmatch(spec)
     if match is None:
-        raise ValueError(f"The fault {spec!r} is none of KIND[=ARG]@N, KIND[=ARG]@N-M and KIND[=ARG]%P.")
+        raise ValueError(f"The fault {spec!r} is none of KIND[=ARG]@N, @N-M, %P and /YYYY-MM.")
     kind, argument = match["kind"], match["argument"] or ""
     if not kind.isdigit() and kind not in KINDS:
         raise ValueError(f"The fault {spec!r} is of no known kind: a status from 400 to 599, {', '.join(KINDS)}.")
-    if kind == "nextlink" and argument not in _NEXT_LINK_PARTS:
-        raise ValueError(f"The fault {spec!r} needs one of {', '.join(sorted(_NEXT_LINK_PARTS))} after nextlink=.")
+    if argument not in (known := _ARGUMENTS.get(kind, {argument})):
+        raise ValueError(f"The fault {spec!r} needs one of {', '.join(sorted(known))} after {kind}=.")
     seconds = argument.removeprefix("date:") if kind.isdigit() else argument
     if (kind == "timeout" or (kind.isdigit() and argument)) and not re.fullmatch(r"\d+(\.\d+)?", seconds):
         raise ValueError(f"The fault {spec!r} needs a number of seconds.")
@@ -78,6 +86,8 @@ def parse_fault(spec: str) -> Fault:
         if probability > 1:
             raise ValueError(f"The fault {spec!r} has a probability above 1.")
         return Fault(kind, argument, 1, 0, probability)
+    if match["month"] is not None:
+        return Fault(kind, argument, 1, 0, None, match["month"])
     first = int(match["first"])
     return Fault(kind, argument, first, int(match["last"] or first), None)
 
@@ -97,13 +107,18 @@ class FaultPlan:
         self._lock = threading.Lock()
         self._count = 0
 
-    def take(self) -> tuple[int, Fault | None]:
-        """Count a request; return its number and its fault."""
+    def take(self, month: str = "", page: str = "") -> tuple[int, Fault | None]:
+        """Count a request for a page (from `0`) of a month; return its number and its fault."""
         with self._lock:
             self._count += 1
             number = self._count
         return number, next(
-            (fault for place, fault in enumerate(self._faults) if self._meets(fault, place, number)), None
+            (
+                fault
+                for place, fault in enumerate(self._faults)
+                if (fault.month == month and page == "0" if fault.month else self._meets(fault, place, number))
+            ),
+            None,
         )
 
     def _meets(self, fault: Fault, place: int, number: int) -> bool:

@@ -140,6 +140,50 @@ def running_clickhouse(data_dir: Path, *, user: str = "default", password: str =
         yield ClickHouse(cast("str", address.hostname), cast("int", address.port), user, password)
 
 
+class RestartableClickHouse:
+    """A ClickHouse that can be killed in the middle of its work and started again on its folder, at another port."""
+
+    def __init__(self, data_dir: Path, *, user: str = "default", password: str = "") -> None:
+        """Start it."""
+        self._arguments = ["clickhouse", "--data", str(data_dir), "--user", user]
+        self._credentials = user, password
+        self._process: subprocess.Popen[bytes] | None = None
+        self.clickhouse = self.start()
+
+    def start(self) -> ClickHouse:
+        """Start the server and return where it is.
+
+        Raises:
+            RuntimeError: if it does not get ready.
+        """
+        user, password = self._credentials
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "sandbox", *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"SANDBOX_CLICKHOUSE_PASSWORD": password},
+        )
+        line = _first_line(self._process)
+        if not line.startswith("ready "):
+            raise RuntimeError("sandbox clickhouse did not get ready again.")
+        address = urlsplit(line.removeprefix("ready ").strip())
+        self.clickhouse = ClickHouse(cast("str", address.hostname), cast("int", address.port), user, password)
+        return self.clickhouse
+
+    def kill(self) -> None:
+        """End it by SIGKILL, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self.stop()
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+
+
 @contextmanager
 def _process(arguments: Sequence[str], environment: dict[str, str]) -> Iterator[str]:
     """Start a server, yield the URL of its ready line, end it; its stderr goes with errors."""

@@ -302,3 +302,38 @@ def test_the_command_prints_a_key_that_opens_the_enrollment(api: Api) -> None:
     command = [sys.executable, "-m", "sandbox", "key", "--enrollment", ENROLLMENT, "--days", "1"]
     key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     assert get(api, usage_url(api), key).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["404", "csv", "nothing", "throttled"])
+def test_a_fault_of_a_month_strikes_its_first_page_each_time(api: Api, kind: str) -> None:
+    usual = get(api, usage_url(api)).content
+    api.set_faults([f"{kind}/{MONTH}"])
+    for _ in range(2):
+        assert get(api, usage_url(api)).content != usual
+        assert [request["fault"] for request in api.requests()][-1] == kind
+    assert follow(api, "2026-08")
+    assert read(get(api, usage_url(api, page=1)))["content"]
+
+
+def test_empty_content_comes_with_and_without_an_error(api: Api) -> None:
+    assert faulty(api, "nothing").json() == {"content": []}
+    assert faulty(api, "throttled").json()["error"]["code"] == "Throttled"
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"), [("upper", "NextLink"), ("lower", "nextlink"), ("odata", "@odata.nextLink")]
+)
+def test_a_link_has_another_name(api: Api, argument: str, name: str) -> None:
+    body = read(faulty(api, f"linkname={argument}"))
+    assert set(body) == {"content", name}
+
+
+def test_a_link_leads_to_another_path_or_month(api: Api) -> None:
+    assert "/rest/other/88888888/" in read(faulty(api, "nextlink=path"))["nextLink"]
+    assert "month=2026-10&" in read(faulty(api, "nextlink=month"))["nextLink"]
+
+
+@pytest.mark.parametrize("spec", ["csv/2026", "linkname@1", "linkname=other@1", "nextlink=elsewhere@1"])
+def test_a_fault_with_a_wrong_month_or_argument_is_refused(api: Api, spec: str) -> None:
+    with pytest.raises(RuntimeError, match="The fault"):
+        api.set_faults([spec])
