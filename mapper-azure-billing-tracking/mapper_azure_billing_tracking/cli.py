@@ -159,7 +159,7 @@ def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool
         if kind in kinds:
             count = sum(snapshot.kind == kind for snapshot in pruned)
             click.echo(f"{name} that {'would be' if dry_run else 'were'} dropped: {count}")
-    if any(snapshot.kind == "future" for snapshot in pruned):
+    if not dry_run and any(snapshot.kind == "future" for snapshot in pruned):
         click.echo("Load their months again, without the state of that load: meltano run --full-refresh ...")
 
 

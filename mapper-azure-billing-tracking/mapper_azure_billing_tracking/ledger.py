@@ -128,13 +128,16 @@ def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime)
     Raises:
         WarehouseError: the tables can't be read.
     """
-    snapshots, detail = qualified(config, SNAPSHOTS), qualified(config, AzureBillingDetail.table)
+    others = " UNION ALL ".join(
+        f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)}"
+        for model in (AzureBillingDetail, BillingIssue)
+    )
     with explained(config, "read the enrollments"):
         rows = client.query(
             "SELECT enrollment_number, min(billing_month), countIf(is_load), maxIf(snapshot_at, is_load) FROM ("
             "SELECT enrollment_number, billing_month, snapshot_at, complete AND snapshot_at <= "
-            f"parseDateTime64BestEffort({{now:String}}, 3, 'UTC') AS is_load FROM {snapshots} UNION ALL "
-            f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {detail}) GROUP BY enrollment_number",
+            f"parseDateTime64BestEffort({{now:String}}, 3, 'UTC') AS is_load "
+            f"FROM {qualified(config, SNAPSHOTS)} UNION ALL {others}) GROUP BY enrollment_number",
             {"now": now.isoformat(timespec="milliseconds")},
         ).result_rows
     return {number: Known(first, newest if loads else None) for number, first, loads, newest in rows}

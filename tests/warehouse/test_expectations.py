@@ -83,6 +83,11 @@ def test_a_gap_and_the_months_up_to_the_current_one_are_expected_by_default(ware
     assert missing(verdict) == [(ENROLLMENT, month) for month in expected]
 
 
+def test_an_enrollment_whose_rows_were_all_rejected_is_known_by_them(warehouse: Warehouse) -> None:
+    warehouse.reject([1.0], first_row=1)
+    assert missing(checked(warehouse, last_month=OCTOBER)) == [(ENROLLMENT, SEPTEMBER), (ENROLLMENT, OCTOBER)]
+
+
 def test_a_month_in_the_future_is_not_expected_whatever_the_setting_says(warehouse: Warehouse) -> None:
     warehouse.load([1.0])
     verdict = checked(warehouse, last_month=dt.date(2100, 1, 1))
