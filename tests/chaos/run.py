@@ -158,7 +158,7 @@ class Site:
         self._arm(strikes, ended)
         finished = threading.Event()
         strikes.watch_files(self._batches, finished)
-        clock = clock_environment(step)
+        clock = clock_environment(step, self.world.folder)
         two = any(strike.family == "two" for strike in step.strikes)
         try:
             runs = [self._start(name, clock, force=force) for name in (("", "two") if two else ("",))]
