@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import re
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -125,7 +128,8 @@ class _Workers:
 
     @classmethod
     def begin(cls, folder: Path, kept: Path | None) -> None:
-        """Start the servers of this process."""
+        """Start the servers of this process, which end with it however it ends."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         cls.world = World(Path(tempfile.mkdtemp(dir=folder)))
         cls.kept = kept
         multiprocessing.util.Finalize(cls, cls.world.close, exitpriority=10)
@@ -183,7 +187,7 @@ def main(
         click.echo("\n".join(map(str, drawn)))
         return
     if not can_shift_clock():
-        click.echo("libfaketime is not installed: no clock is shifted.")
+        click.echo("There is no C compiler: no clock is shifted.")
     outcomes = []
     for outcome in run_schedules(drawn, jobs=min(jobs, len(drawn)), minutes=minutes, kept=keep):
         outcomes.append(outcome)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+import subprocess
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,25 +34,30 @@ STOPPED_SECONDS = 0.4
 FULL_DISK_BYTES = 4096
 """The longest file that a process can still write once its disk is full."""
 _LOOK_SECONDS = 0.002
-_FAKETIME = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+_COMPILER = shutil.which("cc")
 
 
 def can_shift_clock() -> bool:
-    """Whether Debian's libfaketime is there."""
-    return bool(_FAKETIME)
+    """Whether there is a C compiler for the library that shifts a process's clock."""
+    return _COMPILER is not None
 
 
-def clock_environment(step: Step) -> dict[str, str]:
+@cache
+def clock_library(folder: Path) -> Path:
+    """Compile the library that shifts a process's clock into a folder."""
+    assert _COMPILER is not None
+    library = folder / "wrong_clock.so"
+    source = Path(__file__).with_name("wrong_clock.c")
+    subprocess.run([_COMPILER, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+def clock_environment(step: Step, folder: Path) -> dict[str, str]:
     """The variables that give the pipeline's processes, and no server, the clock of a run."""
     shift = next((CLOCKS[strike.what] for strike in step.strikes if strike.family == "clock"), None)
     if shift is None or not can_shift_clock():
         return {}
-    return {
-        "LD_PRELOAD": str(_FAKETIME[0]),
-        "FAKETIME": f"{shift:+d}",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    return {"LD_PRELOAD": str(clock_library(folder)), "CHAOS_CLOCK_SHIFT": str(shift)}
 
 
 class HookedPlan(FaultPlan):

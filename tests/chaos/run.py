@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ TAP_SETTINGS = {
     "max_backoff": 0.05,
     "request_timeout": 5,
 }
+_LOOK_SECONDS = 0.05
 END_SECONDS = 120
 """A run that takes longer hangs; a usual one takes 3 to 10 s."""
 
@@ -158,7 +160,7 @@ class Site:
         self._arm(strikes, ended)
         finished = threading.Event()
         strikes.watch_files(self._batches, finished)
-        clock = clock_environment(step)
+        clock = clock_environment(step, self.world.folder)
         two = any(strike.family == "two" for strike in step.strikes)
         try:
             runs = [self._start(name, clock, force=force) for name in (("", "two") if two else ("",))]
@@ -305,8 +307,10 @@ class _Run:
         timer = threading.Timer(END_SECONDS, self._end, (deadline,))
         timer.start()
         codes = [process.wait() for process in self._processes]
-        for reader in self._readers:  # they end with the last process that can print
+        for reader in self._readers:
             reader.join()
+        while members(self.group):  # of a killed Meltano its programs are left, and go on for a while
+            time.sleep(_LOOK_SECONDS)
         timer.cancel()
         ended.codes.append(next((code for code in codes if code), 0))
         ended.output += b"".join(self._printed).decode(errors="replace")
