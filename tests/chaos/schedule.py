@@ -46,7 +46,8 @@ KINDS = (
 )
 """Every kind of fault: its family and what it is."""
 
-_CARDS = 5
+CARDS = 7
+"""Faults of a schedule."""
 _PAGES, _INSERTS, _FILES, _QUERIES = 24, 39, 39, 90
 _POINTS = {"api": _PAGES, "insert": _INSERTS, "file": _FILES, "clickhouse": _QUERIES}
 _POINTS_OF = {
@@ -133,14 +134,14 @@ class Schedule:
 
 def draw(seed: int, number: int) -> Schedule:
     """The schedule with this number."""
-    cards = [_card(seed, number * _CARDS + place) for place in range(_CARDS)]
+    cards = [_card(seed, number * CARDS + place) for place in range(CARDS)]
     random = Random(f"{seed}/{number}")  # noqa: S311 - no secret
     steps: list[Step] = []
     loaded = random.random() < 0.5
     if loaded:
         steps.append(Step())
     while cards:
-        dealt = [cards.pop() for _ in range(min(len(cards), random.choice((1, 1, 2))))]
+        dealt = [cards.pop() for _ in range(min(len(cards), random.choice((1, 2, 2))))]
         if any(kind.startswith("month ") for kind in dealt) and not loaded:
             steps.append(Step())  # a month can only vanish that is there
         loaded = True
