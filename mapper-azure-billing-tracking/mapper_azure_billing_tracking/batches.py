@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import select
 import stat
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MB = 2**20
+_OS_ERROR = re.compile(r" \(os error \d+\)")
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at what the target has deleted."""
 _TELL_AGAIN = 300
@@ -176,6 +178,6 @@ def _write(
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()).rstrip(".")
+    """The system's words; Polars adds a number to them."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(_OS_ERROR.sub("", said).split()).rstrip(".")
