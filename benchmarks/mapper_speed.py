@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -189,8 +190,7 @@ def run(command: list[str], lines: Path) -> float:
     with lines.open("rb") as source:
         subprocess.run(command, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     seconds = time.perf_counter() - started
-    for batch in lines.parent.glob("batches/*"):
-        batch.unlink()
+    shutil.rmtree(lines.parent / "batches", ignore_errors=True)
     return seconds
 
 

@@ -9,11 +9,12 @@ import io
 from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from mapper_azure_billing_tracking.client import WarehouseError, connect, explained
 from mapper_azure_billing_tracking.ddl import create_replacing, literal, local_name, on_cluster, qualified
+from mapper_azure_billing_tracking.pattern_csv import unguarded
+from mapper_azure_billing_tracking.pattern_search import contained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,12 +48,14 @@ class TagFindings(BaseModel):
     same_text: dict[str, list[int]]
     """Pattern in upper case -> the ids it has: it is one pattern, with the lowest id."""
     contained: dict[str, list[str]]
-    """Pattern in upper case -> the others that contain it: where they match, it matches too."""
+    """Pattern in upper case -> a few of those that contain it: where they match, it matches too."""
+    not_compared: int
+    """The longest patterns, of which that isn't known: all of them together have too much text."""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was found."""
-        return not (self.duplicate_ids or self.blank_ids or self.same_text or self.contained)
+        return not (self.duplicate_ids or self.blank_ids or self.same_text or self.contained or self.not_compared)
 
 
 _TAGS = TypeAdapter(list[ApplicationTag])
@@ -71,7 +74,7 @@ def read_tags(path: Path) -> list[ApplicationTag]:
                 raise WarehouseError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
             rows, lines = [], []
             for row in reader:
-                rows.append({"id": row["id"], "resource_tracking": row["resource_tracking"] or ""})
+                rows.append({name: unguarded(row[name] or "") for name in ("id", "resource_tracking")})
                 lines.append(reader.line_num)
         return _TAGS.validate_python(rows)
     except ValidationError as error:
@@ -84,40 +87,49 @@ def read_tags(path: Path) -> list[ApplicationTag]:
 
 
 def find_oddities(tags: Sequence[ApplicationTag]) -> TagFindings:
-    """Duplicates, blanks and patterns within others; the time grows with the text, not with the pairs of patterns."""
+    """Duplicates, blanks and patterns within others; time and memory grow with the text, not with the pairs."""
     by_id: dict[int, list[str]] = defaultdict(list)
     by_text: dict[str, list[int]] = defaultdict(list)
     for tag in tags:
         by_id[tag.id].append(tag.resource_tracking)
         by_text[tag.resource_tracking.upper()].append(tag.id)
-    texts = [text for text in by_text if text.strip()]
+    within, not_compared = contained([text for text in by_text if text.strip()])
     return TagFindings(
         duplicate_ids={number: patterns for number, patterns in by_id.items() if len(patterns) > 1},
         blank_ids=[tag.id for tag in tags if not tag.resource_tracking.strip()],
         same_text={text: ids for text, ids in by_text.items() if text.strip() and len(ids) > 1},
-        contained=_contained(texts),
+        contained=within,
+        not_compared=not_compared,
     )
 
 
 def describe(findings: TagFindings) -> Iterator[str]:
-    """A sentence for each kind of oddity, with a few examples."""
+    """A sentence for each kind of oddity, with a few examples, shortened."""
     if findings.duplicate_ids:
-        examples = [f"{number} ({', '.join(patterns)})" for number, patterns in findings.duplicate_ids.items()]
+        examples = [f"{number} ({_few(map(_short, texts), 3)})" for number, texts in findings.duplicate_ids.items()]
         yield f"ids that stand at several patterns, so that it isn't said which wins: {_few(examples)}."
     if findings.blank_ids:
         yield f"blank patterns, which are skipped: ids {_few(map(str, findings.blank_ids))}."
     if findings.same_text:
-        examples = [f"{text} ({', '.join(map(str, ids))})" for text, ids in findings.same_text.items()]
+        examples = [f"{_short(text)} ({_few(map(str, ids), 3)})" for text, ids in findings.same_text.items()]
         yield f"patterns that stand at several ids, of which the lowest counts: {_few(examples)}."
     if findings.contained:
-        examples = [f"{text} in {', '.join(others[:3])}" for text, others in findings.contained.items()]
+        examples = [
+            f"{_short(text)} in {', '.join(map(_short, others))}" for text, others in findings.contained.items()
+        ]
         yield f"patterns that others contain, so that both match: {_few(examples)}."
+    if findings.not_compared:
+        yield f"patterns too long to be looked for in each other: {findings.not_compared}."
 
 
 def _few(examples: Iterable[str], limit: int = 10) -> str:
     listed = list(examples)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + more
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def import_tags(config: ClickHouseConfig, tags: Sequence[ApplicationTag]) -> None:
@@ -188,18 +200,3 @@ def _refuse_other_table(client: Client, config: ClickHouseConfig) -> None:
         raise WarehouseError(
             f"The table {config.database}.{TABLE} was not made by `patterns import`: its engine is {engine}."
         )
-
-
-def _contained(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Text -> the other texts that contain it, by one automaton over all of them."""
-    if not texts:
-        return {}
-    frame = pl.DataFrame({"text": texts}).with_columns(
-        within=pl.col("text").str.extract_many(pl.lit(pl.Series(texts)).implode(), overlapping=True)
-    )
-    found: dict[str, list[str]] = defaultdict(list)
-    for text, within in frame.iter_rows():
-        for other in dict.fromkeys(within):
-            if other != text:
-                found[other].append(text)
-    return dict(found)

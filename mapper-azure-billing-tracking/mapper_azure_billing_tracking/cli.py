@@ -21,6 +21,7 @@ from mapper_azure_billing_tracking.cli_options import expectations, month_option
 from mapper_azure_billing_tracking.client import WarehouseError
 from mapper_azure_billing_tracking.config import ClickHouseConfig
 from mapper_azure_billing_tracking.create import ensure_tables, statements
+from mapper_azure_billing_tracking.pattern_csv import guarded
 from mapper_azure_billing_tracking.prune import prune as prune_snapshots
 from mapper_azure_billing_tracking.report import write_report
 
@@ -197,9 +198,9 @@ def import_patterns(config: ClickHouseConfig, file: Path) -> None:
 @patterns.command("list")
 @click.pass_obj
 def list_patterns(config: ClickHouseConfig) -> None:
-    """Prints id and pattern of every row, as CSV."""
+    """Prints id and pattern of every row, as CSV that `import` and a spreadsheet take: no cell begins as a formula."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(("id", "resource_tracking"))
-    writer.writerows(application_tags.list_tags(config))
+    writer.writerows([map(guarded, row) for row in application_tags.list_tags(config)])
     click.echo(lines.getvalue(), nl=False)

@@ -53,6 +53,14 @@ class ClickHouseConfig(Settings):
         description="Cluster on which the tables are made: ON CLUSTER, Replicated engines, a Distributed table.",
     )
 
+    @field_validator("database")
+    @classmethod
+    def _writable_name(cls, database: str) -> str:
+        """Programs that know nothing of quotes in names write it into statements and addresses too."""
+        if not database.isprintable() or set(database) & set("'\"`\\"):
+            raise ValueError("it has a quote, a backslash or a control character")
+        return database
+
 
 class PatternsConfig(Settings):
     """Where the tracking patterns come from, and what happens when they can't be read."""
@@ -97,9 +105,23 @@ class ProcessingConfig(Settings):
         "records", title="Output", description="RECORD messages, or BATCH files in JSON lines or Arrow."
     )
     batch_directory: Path | None = Field(
-        None, title="Batch directory", description="Folder of the BATCH files; the system's temporary one by default."
+        None,
+        title="Batch directory",
+        description="Folder of the runs' BATCH files; the system's temporary one by default.",
+    )
+    batch_directory_mb: float = Field(
+        1024,
+        title="Batch directory's limit",
+        description="Arrow files in MB that the target hasn't deleted, above which the mapper waits for it.",
+        gt=0,
     )
     batch_size_rows: int = Field(8_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
+    batch_size_mb: float = Field(
+        24, title="Batch size in MB", description="Bytes in MB of a frame's records, if these come first.", gt=0
+    )
+    max_line_mb: float = Field(
+        32, title="Longest line", description="Length in MB above which a line of the input is an error.", gt=0
+    )
     memory_threshold_mb: int = Field(
         450, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
     )

@@ -19,7 +19,8 @@ class Remembered:
     Args:
         compute: From a frame with the column ``value`` (distinct, not null) to the same rows, in any order, with one
             or more columns beside it.
-        capacity_bytes: Size above which all results but those of the current frame are forgotten.
+        capacity_bytes: Size that all remembered results have at most together. Where the next ones would exceed it,
+            only those of the current frame are kept, and not even these if they are larger by themselves.
     """
 
     def __init__(self, compute: Callable[[pl.DataFrame], pl.DataFrame], capacity_bytes: int = 48 * 2**20) -> None:
@@ -43,9 +44,14 @@ class Remembered:
             return found.drop(_KNOWN)
         computed = self._compute(found.filter(pl.col(_KNOWN).is_null()).select(VALUE)).select(self._known.columns)
         found = found.filter(_KNOWN).select(self._known.columns)
-        kept = self._known if self._known.estimated_size() <= self._capacity_bytes else found
-        self._known = pl.concat([kept, computed], rechunk=True)
-        return pl.concat([found, computed])
+        current = pl.concat([found, computed])
+        if self._known.estimated_size() + computed.estimated_size() <= self._capacity_bytes:
+            self._known = pl.concat([self._known, computed], rechunk=True)
+        elif current.estimated_size() <= self._capacity_bytes:
+            self._known = current.rechunk()
+        else:
+            self.forget()
+        return current
 
     def forget(self) -> None:
         """Give the memory back; later texts are computed anew."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import sys
 import time
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
@@ -15,15 +14,18 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
+from mapper_azure_billing_tracking.batches import BatchFileError, BatchFolder
 from mapper_azure_billing_tracking.client import WarehouseError
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
 from mapper_azure_billing_tracking.create import ensure_tables
+from mapper_azure_billing_tracking.leftovers import tidy_meltano
 from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
 from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
 from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
-from mapper_azure_billing_tracking.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader
+from mapper_azure_billing_tracking.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
 from mapper_azure_billing_tracking.records import MalformedRecordError, UsageRecords
+from mapper_azure_billing_tracking.signals import end_on_signals
 from mapper_azure_billing_tracking.staging import (
     AzureBillingDetail,
     BillingIssue,
@@ -34,14 +36,7 @@ from mapper_azure_billing_tracking.staging import (
 from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Transform
 from mapper_azure_billing_tracking.usage import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.writer import (
-    BatchFileError,
-    FrameWriter,
-    Lines,
-    OutputError,
-    batch_file,
-    record_lines,
-)
+from mapper_azure_billing_tracking.writer import FrameWriter, Lines, OutputError, record_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,7 +80,8 @@ class MapperAzureBillingTracking(InlineMapper):
         self.message_reader = UsageReader(self.settings, self._memory.batch_size_rows)
         self._described: set[str] = set()
         self._started = time.monotonic()
-        self._directory: Path | None = None
+        self._batches = BatchFolder(self.settings.batch_directory, self.settings.batch_directory_mb)
+        end_on_signals(self.logger, self._batches.stop)
 
     @staticmethod
     def _validated(config: dict[str, Any]) -> ProcessingConfig:
@@ -106,6 +102,7 @@ class MapperAzureBillingTracking(InlineMapper):
             file_input: The lines; standard input by default.
             options: As the SDK's command gives them.
         """
+        tidy_meltano(sys.argv)
         try:
             super().invoke(file_input=getattr(file_input, "buffer", None), **options)
         except _OPERATOR_ERRORS as error:
@@ -117,8 +114,7 @@ class MapperAzureBillingTracking(InlineMapper):
         stream = message_dict["stream"]
         if stream == self.settings.stream:
             self._prepare()
-            schema = self.message_reader.deserialize_json(message_dict[LINE])["schema"]
-            unknown = sorted(schema.get("properties", {}).keys() - self._input_names())
+            unknown = sorted(read_properties(message_dict[LINE]) - self._input_names())
             if unknown and AzureBillingDetail.table not in self._described:
                 self.logger.info("Columns of %s that are not staged: %s.", stream, ", ".join(unknown))
             return self._describe(AzureBillingDetail, TaggingAudit, BillingIssue)
@@ -188,6 +184,8 @@ class MapperAzureBillingTracking(InlineMapper):
         """Make the tables, read the patterns and look at the months, once, before the target sees a schema."""
         if self._described:
             return
+        if self.settings.output != "records":
+            self._batches.remove_leftovers()
         if self.settings.create_tables and self.settings.clickhouse is not None:
             ensure_tables(self.settings.clickhouse)
         self._refresh_patterns()
@@ -225,10 +223,8 @@ class MapperAzureBillingTracking(InlineMapper):
 
     def _rows(self, table: type[StagingTable], frame: pl.DataFrame) -> singer.Message:
         if self.settings.output == "records":
-            return record_lines(table.table, frame)
-        if self._directory is None:
-            self._directory = self.settings.batch_directory or Path(tempfile.mkdtemp(prefix="azure-billing-"))
-        return batch_file(table, frame, self.settings.output, self._directory.absolute())
+            return record_lines(table, frame)
+        return self._batches.write(table, frame, self.settings.output)
 
     def _input_names(self) -> set[str]:
         return {self.settings.columns.get(name, name) for name in COLUMNS} | set(NOT_READ)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import logging
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
 from mapper_azure_billing_tracking.client import WarehouseError, connect, explained
 from mapper_azure_billing_tracking.ddl import quoted
+from mapper_azure_billing_tracking.pattern_csv import unguarded
 from mapper_azure_billing_tracking.tracking import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mapper_azure_billing_tracking.config import ClickHouseConfig, PatternsConfig
 
@@ -90,7 +92,8 @@ class PatternSource:
                 reader = csv.DictReader(file)
                 if not {"id", "resource_tracking"} <= set(reader.fieldnames or ()):
                     raise PatternsUnavailableError(f"The file {path} lacks the columns id and resource_tracking.")
-                return _validated(list(reader), str(path))
+                rows = [{name: unguarded(row[name] or "") for name in ("id", "resource_tracking")} for row in reader]
+                return _validated(rows, str(path))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise PatternsUnavailableError(f"The tracking patterns can't be read from {path}: {error}.") from error
 
@@ -136,15 +139,18 @@ class PatternSource:
 
 
 def _write_cache(path: Path, cache: _Cache) -> None:
-    part = path.with_name(f"{path.name}.part")
+    """Write the cache for this user's eyes only; mappers that write it at a time each rename a file of their own."""
+    part: str | None = None
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(cache.model_dump_json(), encoding="utf-8")
-        part.replace(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number, part = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a file descriptor has no path
+            file.write(cache.model_dump_json())
+        Path(part).replace(path)
     except OSError as error:
-        raise PatternsUnavailableError(
-            f"The tracking patterns can't be kept in patterns.cache_path: {error}."
-        ) from error
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
+        logger.warning("The tracking patterns can't be kept in %s (patterns.cache_path): %s.", path, error.strerror)
 
 
 def _read_cache(path: Path) -> _Cache:

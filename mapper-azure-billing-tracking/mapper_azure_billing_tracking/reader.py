@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -15,7 +16,7 @@ from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -28,6 +29,7 @@ _TYPES = frozenset(SingerMessageType)
 _LINE_END = b"}}\n"
 _TIME_EXTRACTED = b',"time_extracted":"'
 _QUOTE_END = b'"}\n'
+_MB = 2**20
 
 
 class _Line(msgspec.Struct):
@@ -37,7 +39,18 @@ class _Line(msgspec.Struct):
     schema: msgspec.Raw = msgspec.Raw(b"")
     value: msgspec.Raw = msgspec.Raw(b"")
 
-    def lacks(self) -> str | None:
+    def fault(self) -> str | None:
+        """What keeps it from being a message of its type, after "line N of the input, a SCHEMA,"."""
+        if (key := self._lacks()) is not None:
+            return f"has no {key}"
+        if self.type == "SCHEMA":
+            try:
+                _schema.decode(self.schema)
+            except (msgspec.DecodeError, RecursionError) as error:
+                return f"has a schema that can't be read: {error}"
+        return None
+
+    def _lacks(self) -> str | None:
         """The key that a message of this type must have and this one hasn't."""
         needed = {"RECORD": ("stream", "record"), "SCHEMA": ("stream", "schema"), "STATE": ("value",)}
         for key in needed.get(self.type, ("stream",)):
@@ -46,17 +59,40 @@ class _Line(msgspec.Struct):
         return None
 
 
+class _Schema(msgspec.Struct):
+    properties: dict[str, msgspec.Raw] = {}
+
+
+class _SchemaLine(msgspec.Struct):
+    schema: _Schema
+
+
+_schema = msgspec.json.Decoder(_Schema)
+_schema_line = msgspec.json.Decoder(_SchemaLine)
+
+
+def read_properties(line: bytes) -> set[str]:
+    """The names of the columns that a SCHEMA line describes.
+
+    Args:
+        line: A line that the reader has handed on.
+    """
+    return set(_schema_line.decode(line).schema.properties)
+
+
 class UsageReader(GenericSingerReader[bytes]):
     """A Singer reader that hands on consecutive usage records as one RECORD message with their frames.
 
     Args:
-        config: The mapper's settings: names of the streams and of the usage stream's columns.
+        config: The mapper's settings: names of the streams and of the usage stream's columns, limits in bytes.
         batch_size_rows: How many rows a group may have at the moment.
     """
 
     def __init__(self, config: ProcessingConfig | None = None, batch_size_rows: Callable[[], int] = lambda: 1) -> None:
         super().__init__()
         config = config or ProcessingConfig()
+        self._batch_size_bytes = int(config.batch_size_mb * _MB)
+        self._max_line_mb = config.max_line_mb
         self._stream = config.stream
         self._closing_streams = {config.month_stream}
         self._read = RecordsReader(config).read
@@ -100,9 +136,9 @@ class UsageReader(GenericSingerReader[bytes]):
             InvalidInputLine: A line is no Singer message; the error says which.
         """
         counts: Counter[str] = Counter()
-        groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows)
+        groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows, self._batch_size_bytes)
         with groups:
-            for line_number, line in enumerate(file_input or self.default_input, 1):
+            for line_number, line in enumerate(self._lines(file_input or self.default_input), 1):
                 record = self._plain_record(line)
                 if record is None and line.strip():
                     message = self._classify(line, line_number)
@@ -121,6 +157,17 @@ class UsageReader(GenericSingerReader[bytes]):
             groups.finish()
         return counts
 
+    def _lines(self, file_input: IO[bytes]) -> Iterator[bytes]:
+        """The lines, none of which is held in memory before it is known to be short enough."""
+        most = int(self._max_line_mb * _MB)
+        for line_number, line in enumerate(iter(partial(file_input.readline, most + 1), b""), 1):
+            if len(line) > most:
+                raise InvalidInputLine(
+                    f"Line {line_number} of the input is longer than {self._max_line_mb:g} MB: look at what the tap "
+                    "writes there; if such a line is right, raise the setting max_line_mb."
+                )
+            yield line
+
     def _plain_record(self, line: bytes) -> bytes | None:
         """The record of a usage line that is spelled as msgspec spells it."""
         if line.startswith(self._prefix):
@@ -138,8 +185,8 @@ class UsageReader(GenericSingerReader[bytes]):
             raise InvalidInputLine(f"Line {line_number} of the input is no Singer message: {error}.") from error
         if message.type not in _TYPES:
             raise InvalidInputLine(f"Line {line_number} of the input has the unknown type {message.type}.")
-        if (key := message.lacks()) is not None:
-            raise InvalidInputLine(f"Line {line_number} of the input, a {message.type}, has no {key}.")
+        if (fault := message.fault()) is not None:
+            raise InvalidInputLine(f"Line {line_number} of the input, a {message.type}, {fault}.")
         return message
 
 
@@ -156,12 +203,15 @@ class _Groups:
         read: Callable[[UsageRecords], list[pl.DataFrame]],
         handle: Callable[[dict[str, Any]], None],
         batch_size_rows: Callable[[], int],
+        batch_size_bytes: int,
     ) -> None:
         self._stream = stream
         self._read = read
         self._handle = handle
         self._batch_size_rows = batch_size_rows
+        self._batch_size_bytes = batch_size_bytes
         self._size = batch_size_rows()
+        self._bytes = 0
         self._records: list[bytes] = []
         self._line_numbers: list[int] = []
         self._being_read: tuple[UsageRecords, Future[list[pl.DataFrame]]] | None = None
@@ -175,9 +225,12 @@ class _Groups:
         self._executor.shutdown()
 
     def add(self, record: bytes, line_number: int) -> None:
-        """Add a record; a full group is handed on."""
+        """Add a record; a full group is handed on before it has more bytes than it may, but for a single record."""
+        if self._bytes + len(record) > self._batch_size_bytes:
+            self._hand_on()
         self._records.append(record)
         self._line_numbers.append(line_number)
+        self._bytes += len(record)
         if len(self._records) >= self._size:
             self._hand_on()
 
@@ -195,7 +248,7 @@ class _Groups:
         self._advance()
         if self._records:
             group = UsageRecords(self._records, self._line_numbers)
-            self._records, self._line_numbers = [], []
+            self._records, self._line_numbers, self._bytes = [], [], 0
             self._being_read = group, self._executor.submit(self._read, group)
 
     def wait(self) -> None:

@@ -1,11 +1,10 @@
-"""Writes Singer lines: frames as RECORD lines or as BATCH files, other messages one at a time."""
+"""Writes Singer lines: frames as RECORD lines, other messages one at a time; BATCH files are in ``batches``."""
 
 from __future__ import annotations
 
 import sys
-import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -13,8 +12,6 @@ from singer_sdk import singerlib as singer
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mapper_azure_billing_tracking.staging import StagingTable
 
 
@@ -44,10 +41,6 @@ class FrameLines(singer.Message):
 
 class OutputError(Exception):
     """Standard output can't be written; the message says why."""
-
-
-class BatchFileError(Exception):
-    """A BATCH file can't be written; the message says where and why."""
 
 
 @dataclass(slots=True)
@@ -98,51 +91,19 @@ class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
             sys.stdout.buffer.flush()
 
 
-def record_lines(stream: str, frame: pl.DataFrame) -> FrameLines:
-    """The RECORD lines of a frame's rows, dates and times in ISO form.
+def record_lines(table: type[StagingTable], frame: pl.DataFrame) -> FrameLines:
+    """The RECORD lines of a frame's rows, dates and times in ISO form, instants of the key in whole seconds.
 
-    Args:
-        stream: The stream of the rows.
-        frame: The rows.
-    """
-    return FrameLines(
-        frame.select(
-            pl.lit("RECORD").alias("type"), pl.lit(stream).alias("stream"), pl.struct(pl.all()).alias("record")
-        )
-    )
-
-
-def batch_file(
-    table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"], directory: Path
-) -> BatchMessage:
-    """Write a frame into a file of its own. Who reads an Arrow file deletes it.
+    Of a RECORD target-clickhouse drops the fraction of a second. Here all streams lose it in one way, whatever target
+    reads them, so that the rows of a snapshot meet those of its month.
 
     Args:
         table: The table that the rows are for.
         frame: The rows.
-        file_format: JSON lines, or an Arrow IPC file.
-        directory: The folder of the file.
-
-    Returns:
-        The message that names the file.
-
-    Raises:
-        BatchFileError: The file can't be written.
     """
-    path = directory / f"{table.table}-{uuid.uuid4().hex}.{file_format}"
-    part = path.with_suffix(".part")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if file_format == "arrow":
-            # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
-            json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
-            frame = frame.with_columns(pl.col(json_columns).fill_null("{}"))
-            frame.write_ipc(part, compat_level=pl.CompatLevel.oldest())
-            encoding = {"format": "arrow"}
-        else:
-            frame.write_ndjson(part)
-            encoding = {"format": "jsonl", "compression": "none"}
-        part.rename(path)
-    except OSError as error:
-        raise BatchFileError(f"A batch of {frame.height} rows can't be written to {directory}: {error}.") from error
-    return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])
+    instants = [name for name in table.order_by if isinstance(frame.schema[name], pl.Datetime)]
+    return FrameLines(
+        frame.with_columns(pl.col(instants).dt.truncate("1s")).select(
+            pl.lit("RECORD").alias("type"), pl.lit(table.table).alias("stream"), pl.struct(pl.all()).alias("record")
+        )
+    )

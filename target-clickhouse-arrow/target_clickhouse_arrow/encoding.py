@@ -17,3 +17,7 @@ class ArrowEncoding(BaseBatchFileEncoding):
     """Files in Arrow's IPC file format. Being defined registers it."""
 
     __encoding_format__ = "arrow"
+
+
+FORMATS = tuple(BaseBatchFileEncoding.registered_encodings)
+"""The formats of BATCH files that are known."""

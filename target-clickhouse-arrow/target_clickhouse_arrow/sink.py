@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from target_clickhouse.sinks import ClickhouseSink
 
 from target_clickhouse_arrow.errors import LoadError
-from target_clickhouse_arrow.files import local_path, read_table
+from target_clickhouse_arrow.files import local_path, read_table, require_inside, require_local_files
 from target_clickhouse_arrow.loading import Warehouse
 
 if TYPE_CHECKING:
@@ -43,15 +45,17 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
             LoadError: if a file can't be loaded; it stays where it is, and so do those after it.
         """
         if encoding.format != "arrow":
+            require_local_files(files)
             super().process_batch_files(encoding, files)
             return
         if encoding.compression:
             raise LoadError(f"An Arrow file is not compressed as a whole, but its message says {encoding.compression}.")
         if self.config["load_method"] == "overwrite":
             raise LoadError("Arrow files are appended to the table: load_method overwrite is not for them.")
+        folder = Path(self.config.get("batch_directory") or gettempdir())
         warehouse = Warehouse(self.config)
         with warehouse.connect() as client:
-            for path in map(local_path, files):
+            for path in (require_inside(local_path(url), folder) for url in files):
                 rows = read_table(path)
                 warehouse.insert(client, self.full_table_name, rows, path)
                 path.unlink()

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, ClassVar
+
 from target_clickhouse.target import TargetClickhouse
 
 from target_clickhouse_arrow.encoding import ArrowEncoding
+from target_clickhouse_arrow.messages import Messages, require_database
 from target_clickhouse_arrow.sink import ClickhouseArrowSink
 
 __all__ = ["ArrowEncoding", "TargetClickhouseArrow"]
@@ -15,3 +23,49 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
 
     package_name = "target-clickhouse-arrow"
     default_sink_class = ClickhouseArrowSink
+    config_jsonschema: ClassVar[dict[str, Any]] = {
+        **TargetClickhouse.config_jsonschema,
+        "properties": {
+            **TargetClickhouse.config_jsonschema["properties"],
+            "batch_directory": {
+                "type": ["string", "null"],
+                "title": "Batch directory",
+                "description": "Folder below which Arrow files are loaded, and then deleted; a file elsewhere is an "
+                "error. The system's temporary folder by default.",
+            },
+        },
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - what the SDK's constructor takes
+        super().__init__(**options)
+        require_database(self.config.get("database"))
+        self._messages = Messages()
+        _end_on_signals()
+
+    @classmethod
+    def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - as the SDK's command gives them
+        """Run the target as a command, its settings for this user's eyes only where they are a file of Meltano's."""
+        for argument in sys.argv:
+            if Path(argument).match("run/*/*.config.json"):
+                with contextlib.suppress(OSError):
+                    Path(argument).chmod(0o600)
+        super().invoke(**options)
+
+    def deserialize_json(self, line: str) -> dict[str, Any]:
+        """The message of a line.
+
+        Raises:
+            LoadError: if it is none that can be loaded; the sentence has the line's number.
+        """
+        return self._messages.read(line)
+
+
+def _end_on_signals() -> None:
+    """SIGTERM and SIGINT end the program as a shell would say it: files and rows not loaded by then stay unloaded."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)

@@ -154,17 +154,25 @@ class MapperRuns:
                 signal.signal(number, handler)
 
     def start(
-        self, *, stdin: IO[bytes] | int = subprocess.PIPE, environment: Mapping[str, str] | None = None, **changed: Any
+        self,
+        *,
+        stdin: IO[bytes] | int = subprocess.PIPE,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+        environment: Mapping[str, str] | None = None,
+        umask: int = -1,
+        config: Path | None = None,
+        **changed: Any,
     ) -> subprocess.Popen[bytes]:
         """Start the mapper as a process; it reads lines from a pipe unless a file is given."""
-        path = self.folder / "settings.json"
+        path = config or self.folder / "settings.json"
         path.write_text(json.dumps(self.settings(**changed)), encoding="utf-8")
         return subprocess.Popen(
             [COMMAND, "--config", path],
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
+            umask=umask,
         )
 
     def finish(self, lines: Iterable[bytes], **changed: Any) -> Ended:

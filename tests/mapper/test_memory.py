@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
+import random
+import subprocess
+import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from mapper.runs import DETAIL, USAGE_SCHEMA, usage_line
+import pytest
+from mapper.runs import COMMAND, DETAIL, USAGE_SCHEMA, usage_line
 from mapper.test_rules_differential import outcome
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
@@ -18,7 +23,6 @@ from mapper_azure_billing_tracking.tracking import Pattern, ResourceTrackingEngi
 from mapper_azure_billing_tracking.transform import Transform
 
 if TYPE_CHECKING:
-    import pytest
     from mapper.runs import MapperRuns
 
 MB = 2**20
@@ -132,6 +136,17 @@ def test_what_is_remembered_is_bounded_by_its_capacity_and_one_frame() -> None:
     assert set(computed.asked.values()) == {1}
 
 
+def test_what_is_remembered_never_exceeds_its_capacity_however_long_the_texts_are() -> None:
+    capacity = 50_000
+    remembered = Remembered(Lengths(), capacity)
+    for size in (10, 20_000, 60_000, 10, 30_000):
+        for frame in range(5):
+            texts = [f"{frame}-{number}-{'x' * size}" for number in range(3)]
+            assert len(lengths(remembered.look_up(pl.Series(texts)))) == 3
+            (held,) = (entry.estimated_size() for entry in vars(remembered).values() if isinstance(entry, pl.DataFrame))
+            assert held <= capacity
+
+
 def test_a_frame_larger_than_the_capacity_is_still_looked_up_whole() -> None:
     remembered = Remembered(Lengths(), 10)
     texts = [str(number) * 5 for number in range(1000)]
@@ -168,3 +183,34 @@ def test_other_patterns_are_used_from_the_next_frame_on() -> None:
         transform.track_with(ResourceTrackingEngine(patterns))
         tracked += outcome(transform, [usage_line(1)], ProcessingConfig()).staged["resource_tracking"].to_list()
     assert tracked == ["WEB-1", "WEB", "B-1"]
+
+
+def peak_megabytes(mapper: MapperRuns, rows: int, row_bytes: int, **settings: Any) -> float:
+    """The most resident memory of a mapper's process that reads rows, each with tags of its own of that size."""
+    draw = random.Random(rows)  # noqa: S311 - no secret
+    source = mapper.folder / "lines.jsonl"
+    with source.open("wb") as file:
+        file.write(USAGE_SCHEMA)
+        for number in range(1, rows + 1):
+            values = {f"k{key}": f"{draw.getrandbits(400):x}" for key in range(row_bytes // 110)}
+            file.write(usage_line(number, tags=json.dumps(values)))
+    config = mapper.folder / "settings.json"
+    config.write_text(json.dumps(mapper.settings(**settings)), encoding="utf-8")
+    measured = (
+        "import resource, subprocess, sys; "
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    with source.open("rb") as lines:
+        ended = subprocess.run(
+            [sys.executable, "-c", measured, COMMAND, "--config", config],
+            stdin=lines, stdout=subprocess.PIPE, timeout=300, check=True,
+        )  # fmt: skip
+    return float(ended.stdout)
+
+
+@pytest.mark.parametrize(("rows", "row_bytes"), [(8_000, 38_000), (300, 1_000_000)])
+@pytest.mark.parametrize("output", ["records", "arrow"])
+def test_long_rows_take_bounded_memory(mapper: MapperRuns, rows: int, row_bytes: int, output: str) -> None:
+    """About 300 MB of lines; groups by rows alone took 2 GB and more."""
+    assert peak_megabytes(mapper, rows, row_bytes, output=output) < 800

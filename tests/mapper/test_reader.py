@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,53 @@ OTHER_RECORD = record_line("prices", {"a": Number("1")})
 def test_consecutive_usage_records_are_one_group_up_to_the_batch_size() -> None:
     lines = [USAGE_SCHEMA, *(usage_line(number) for number in range(1, 8))]
     assert groups(lines, 3) == ["SCHEMA", "2 3 4", "5 6 7", "8"]
+
+
+def test_a_group_closes_before_it_has_more_bytes_than_it_may() -> None:
+    plain = len(usage_line(1))
+    config = ProcessingConfig(batch_size_mb=2.5 * plain / 2**20)
+    handed: list[list[int]] = []
+    reader = UsageReader(config, lambda: 1000)
+    sizes = [0, 0, 0, 3 * plain, 0, 2 * plain, 0]
+    lines = [usage_line(number, tags="x" * size) for number, size in enumerate(sizes, 1)]
+    reader.process_lines(
+        io.BytesIO(b"".join(lines)), {"RECORD": lambda message: handed.append(list(message[USAGE].line_numbers))}
+    )
+    assert handed == [[1, 2], [3], [4], [5], [6], [7]]
+
+
+def test_normal_rows_of_a_full_group_are_not_cut_by_bytes() -> None:
+    config = ProcessingConfig()
+    assert config.batch_size_rows * 3000 < config.batch_size_mb * 2**20
+
+
+def test_a_line_of_the_greatest_length_passes_and_a_longer_one_is_a_sentence(
+    mapper: MapperRuns, caplog: pytest.LogCaptureFixture
+) -> None:
+    most = 3000
+    line = state_line({"x": "y" * most})
+    line = line.replace(b"y" * most, b"y" * (most - (len(line) - most)))
+    assert len(line) == most
+    assert mapper.run([USAGE_SCHEMA, line], max_line_mb=most / 2**20).lines[-1] == line
+    longer = [USAGE_SCHEMA, line.replace(b"y", b"yy", 1)]
+    sentence = refused(mapper, longer, caplog, max_line_mb=most / 2**20)
+    assert sentence.startswith("Line 2 of the input is longer than ")
+    assert "max_line_mb" in sentence
+
+
+def test_input_without_an_end_of_line_is_not_gathered_for_ever(mapper: MapperRuns) -> None:
+    with mapper.start(max_line_mb=1) as process:
+        assert process.stdin is not None
+        with pytest.raises(BrokenPipeError):
+            process.stdin.writelines(itertools.repeat(b"x" * 2**20, 1000))
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+        process.wait(60)
+    assert process.returncode == 1
+    assert b"Line 1 of the input is longer than 1 MB" in said
+    assert b"Traceback" not in said
 
 
 def test_a_changed_batch_size_counts_from_the_next_group_on() -> None:
@@ -176,6 +225,15 @@ MALFORMED = {
     "a record without stream": b'{"type":"RECORD","record":{}}\n',
     "a schema without stream": b'{"type":"SCHEMA","schema":{}}\n',
     "a schema of ours without schema": b'{"type":"SCHEMA","stream":"usage_details"}\n',
+    "a schema that is a number": b'{"type":"SCHEMA","stream":"usage_details","schema":5}\n',
+    "a schema that is null": b'{"type":"SCHEMA","stream":"billing_months","schema":null}\n',
+    "a schema whose properties are a list": b'{"type":"SCHEMA","stream":"usage_details","schema":{"properties":[]}}\n',
+    "a schema of another stream that is a list": b'{"type":"SCHEMA","stream":"prices","schema":[]}\n',
+    "a stream that is null": b'{"type":"SCHEMA","stream":null,"schema":{}}\n',
+    "a stream that is a list": b'{"type":"RECORD","stream":["usage_details"],"record":{}}\n',
+    "a type that is null": b'{"type":null,"stream":"usage_details"}\n',
+    "a usage row that is a number": b'{"type":"RECORD","stream":"usage_details","record":5}\n',
+    "a month row that is a number": b'{"type":"RECORD","stream":"billing_months","record":5}\n',
     "a state without value": b'{"type":"STATE"}\n',
     "a version without stream": b'{"type":"ACTIVATE_VERSION","version":1}\n',
     "a month row that lacks a column": record_line("billing_months", {"enrollment_number": "1"}),

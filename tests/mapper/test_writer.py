@@ -167,7 +167,8 @@ def test_a_batch_message_names_complete_files_by_absolute_address(mapper: Mapper
     assert all(address.startswith("file:///") for message in batches for address in message["manifest"])
     named = {path for stream in STREAMS for path in written.files(stream)}
     assert len(written.files(DETAIL)) == 4
-    assert named | set(written.files(MONTH)) == set((mapper.folder / "batches").iterdir())
+    (folder,) = (mapper.folder / "batches").iterdir()
+    assert named | set(written.files(MONTH)) | {folder / "owner.json"} == set(folder.iterdir())
 
 
 def test_a_frame_without_staged_rows_makes_no_file(mapper: MapperRuns) -> None:
@@ -176,13 +177,30 @@ def test_a_frame_without_staged_rows_makes_no_file(mapper: MapperRuns) -> None:
     assert len(written.files(ISSUE)) == 1
 
 
+def test_in_records_the_instants_of_every_key_have_whole_seconds_in_the_same_way(mapper: MapperRuns) -> None:
+    at = "2026-11-03T02:04:05.987+00:00"
+    odd = {"instance_id": "x/web-1", "resource_group": "CRM", "snapshot_at": at}
+    lines = [
+        USAGE_SCHEMA, MONTH_SCHEMA, usage_line(1, **odd), usage_line(2, date="never", snapshot_at=at),
+        month_line(2, snapshot_at=at),
+    ]  # fmt: skip
+    exact = dt.datetime.fromisoformat(at)
+    for output, instant in (("records", exact.replace(microsecond=0)), ("arrow", exact)):
+        written = mapper.run(lines, output=output)
+        for stream in (*STREAMS, MONTH):
+            found = {row["snapshot_at"].astimezone(dt.UTC) for row in rows_of(written, stream, output)}
+            assert found == {instant}, (output, stream)
+        (month,) = rows_of(written, MONTH, output)
+        assert month["received_row_count"] == 2
+
+
 def test_a_folder_with_odd_characters_is_named_so_that_it_is_found(mapper: MapperRuns) -> None:
     folder = mapper.folder / "a b%20#\u00e9"
     written = mapper.run([USAGE_SCHEMA, usage_line(1)], output="arrow", batch_directory=str(folder))
     (message,) = (message for message in written.messages if message["type"] == "BATCH" and message["stream"] == DETAIL)
     (address,) = message["manifest"]
     assert "%20%2520%23" in address.replace("a%20b", "a%20b") or "a%20b%2520%23" in address
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("run-*/*.arrow"))) == 2
 
 
 def test_a_reader_that_closes_early_ends_the_mapper_with_an_error(mapper: MapperRuns) -> None:
