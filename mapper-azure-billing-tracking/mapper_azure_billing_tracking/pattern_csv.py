@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
@@ -16,3 +22,20 @@ def guarded(cell: str) -> str:
 def unguarded(cell: str) -> str:
     """The cell as it was before `guarded`."""
     return cell[1:] if _GUARDED.match(cell) else cell
+
+
+def pattern_csv(rows: Iterable[tuple[str, str]]) -> str:
+    """The CSV of patterns.
+
+    Args:
+        rows: Id and pattern of each.
+    """
+    text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(("id", "resource_tracking"))
+    for number, pattern in rows:
+        # A carriage return ends a row for those who read it, but isn't quoted where rows end with a line feed.
+        writer = quoted if "\r" in f"{number}{pattern}" else plain
+        writer.writerow((guarded(number), guarded(pattern)))
+    return text.getvalue()

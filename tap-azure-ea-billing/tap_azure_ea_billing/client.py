@@ -90,21 +90,22 @@ class EABillingStream(RESTStream[str | None]):
         self._run = run
         self._walk: Walk
 
-    def pages(self, context: Mapping[str, Any], rows_before: int) -> Generator[Page, None, None]:
+    def pages(self, context: Mapping[str, Any], rows_before: int, *, doubt_empty: bool) -> Generator[Page, None, None]:
         """Yield the pages of a month, fetched ahead as far as the settings say.
 
         Args:
             context: enrollment_number and billing_month.
             rows_before: rows that the month had and must not lose altogether, 0 if it may be empty.
+            doubt_empty: whether an empty month is asked for once more before it is believed.
 
         Raises:
             RunStoppedError: if an answer is neither a page nor an empty month, or none comes.
         """
         # What `--test` leaves unread is not fetched either.
         depth = 0 if self.ABORT_AT_RECORD_COUNT is not None else self._run.settings.prefetch_pages
-        return prefetched(self._fetch(context, rows_before), depth)
+        return prefetched(self._fetch(context, rows_before, doubt_empty=doubt_empty), depth)
 
-    def _fetch(self, context: Mapping[str, Any], rows_before: int) -> Generator[Page, None, None]:
+    def _fetch(self, context: Mapping[str, Any], rows_before: int, *, doubt_empty: bool) -> Generator[Page, None, None]:
         settings = self._run.settings
         self._walk = Walk(
             enrollment_number=context["enrollment_number"],
@@ -113,6 +114,7 @@ class EABillingStream(RESTStream[str | None]):
             rows_before=rows_before,
             max_pages=settings.max_pages,
             max_empty_pages=settings.max_empty_pages,
+            doubt_empty=doubt_empty and settings.max_retries > 0,
         )
         try:
             yield from self.request_records(dict(context))  # type: ignore[misc] # `parse_response` makes them pages

@@ -53,6 +53,7 @@ EMPTY_PAGE = Kind("200, `content` is empty, there is a `nextLink`", Handling.ROW
 EMPTY_MONTH = Kind("200, `content` of the first page is empty, no `nextLink`", Handling.EMPTY)
 EMPTY_CSV = Kind("200, CSV text without data rows instead of the first page", Handling.EMPTY)
 NOT_FOUND = Kind("404 on the first page", Handling.EMPTY)
+EMPTY_AT_FIRST = Kind("a month that is over and answers empty for the first time in a run", Handling.RETRY, _ASK)
 HAD_ROWS = Kind(
     "an empty month that had rows when it was read before",
     Handling.RETRY,
@@ -113,6 +114,7 @@ TABLE = (
     EMPTY_MONTH,
     EMPTY_CSV,
     NOT_FOUND,
+    EMPTY_AT_FIRST,
     HAD_ROWS,
     TOO_MANY,
     SERVER_ERROR,

@@ -164,9 +164,10 @@ class BillingMonths(_OneSentence):
             "snapshot_at": months.instant_text(snapshot_at),
         }
         rows_before = bookmark.row_counts.get(month, 0) if bookmark else 0
+        doubt_empty = month < months.current_month(started_at)
         if month in self._run.settings.accepted_empty():
-            rows_before = 0
-        pages = self.usage.pages(context, rows_before)
+            rows_before, doubt_empty = 0, False
+        pages = self.usage.pages(context, rows_before, doubt_empty=doubt_empty)
         first = next(pages)
         if first.next_link is None:
             next(pages, None)  # the thread that reads ahead is done with this month before another one begins

@@ -22,6 +22,8 @@ class Walk:
         month: `YYYY-MM`.
         first_url: address of the first page, without parameters.
         rows_before: rows of the last complete extraction, 0 if a month without rows is nothing to stop at.
+        doubt_empty: whether an empty month is to be asked for again before it is believed: one wrong answer would leave
+            a month that is read once without its rows.
         max_pages: pages that a month may have.
         max_empty_pages: pages without rows that may follow one another.
         page_number: the page that is asked for, from 1.
@@ -37,6 +39,7 @@ class Walk:
     rows_before: int
     max_pages: int
     max_empty_pages: int
+    doubt_empty: bool = False
     page_number: int = 1
     page: Page | None = None
     rows: int = 0
@@ -52,12 +55,16 @@ class Walk:
         """Take a page that was read, and came from `url`.
 
         Raises:
-            AnswerError: if its link may not be followed, or the month would end without the rows that it had.
+            AnswerError: if its link may not be followed, or the month would end without the rows that it had, or
+                without any for the first time.
         """
         self.followed.add(url)
         if page.next_link is None:
             if self.rows_before and not self.rows and not page.rows:
                 raise AnswerError(kinds.HAD_ROWS, f"{self.rows_before} rows")
+            if self.doubt_empty and not self.rows and not page.rows:
+                self.doubt_empty = False
+                raise AnswerError(kinds.EMPTY_AT_FIRST)
         else:
             check_next_link(page.next_link, self.first_url, self.month, self.followed)
             if self.page_number >= self.max_pages:

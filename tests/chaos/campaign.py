@@ -31,7 +31,7 @@ _ALREADY_RUNNING = "already running"
 _LAST_TRIES = 3
 _LINES_SHOWN = 12
 _CHECKED = ": check: "
-_HEARTBEAT_KINDS = ("meltano ", "all ", "clock ")
+_HEARTBEAT_KINDS = ("meltano ", "all ", "clock ", "disk meltano")
 
 
 def run_schedule(world: World, schedule: Schedule, kept: Path | None = None) -> Outcome:
@@ -73,7 +73,8 @@ def _judged_runs(site: Site, schedule: Schedule, outcome: Outcome) -> Iterator[t
         outcome.runs += 1
         outcome.drawn += [strike.kind for strike in step.strikes]
         outcome.hits += ended.hits
-        force = any(kind.startswith(_HEARTBEAT_KINDS) for kind in ended.hits)
+        # Meltano holds a run that it saw no end of for running for five minutes, whatever ran in between.
+        force = force or any(kind.startswith(_HEARTBEAT_KINDS) for kind in ended.hits)
         losses = [f"{step}: {loss}" for loss in _losses(site, history, ended)]
         if not step.strikes and set(ended.codes) != {0}:
             losses.append("a clean run failed")

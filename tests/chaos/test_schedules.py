@@ -1,6 +1,6 @@
 """The literal command and its programs while faults strike: a fixed list of schedules, in which every kind is drawn.
 
-`script/chaos --seed 5 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
+`script/chaos --seed 1 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chaos.summary import Outcome, never_hit, table
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEED = 5
+SEED = 1
 SCHEDULES = [draw(SEED, number) for number in range(math.ceil(len(KINDS) / CARDS))]
 
 

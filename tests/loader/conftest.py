@@ -15,7 +15,7 @@ import pytest
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sandbox.launch import ClickHouse
 
@@ -33,12 +33,21 @@ class Loader:
     folder: Path
     settings: dict[str, Any]
 
-    def start(self, **settings: Any) -> subprocess.Popen[str]:
-        """Starts it with the settings and those given here; it waits for messages."""
-        path = self.folder / "settings.json"
+    def start(
+        self, environment: Mapping[str, str] | None = None, path: Path | None = None, **settings: Any
+    ) -> subprocess.Popen[str]:
+        """Starts it with the settings and those given here, in the file of that path; it waits for messages."""
+        path = path or self.folder / "settings.json"
         path.write_text(json.dumps({**self.settings, **settings}))
         pipe = subprocess.PIPE
-        return subprocess.Popen([self.executable, "--config", path], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            [self.executable, "--config", path],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
 
     def run(self, messages: Sequence[dict[str, Any]], **settings: Any) -> subprocess.CompletedProcess[str]:
         """Sends it the messages and waits for its end."""

@@ -113,3 +113,38 @@ def test_what_can_not_work_is_one_sentence(
     ended = loader.run([schema(), batch(url or path)], **settings)
     assert failure(ended).startswith(sentence.format(**loader.settings))
     assert path.exists()
+
+
+def test_only_files_below_the_batch_directory_are_loaded_and_deleted(
+    loader: Loader, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    inside, outside = tmp_path / "batches", tmp_path / "elsewhere"
+    for folder in (inside / "run-1", outside):
+        folder.mkdir(parents=True)
+    theirs = arrow_file(outside / "theirs.arrow")
+    link, folder_link = inside / "link.arrow", inside / "folder"
+    link.symlink_to(theirs)
+    folder_link.symlink_to(outside)
+    around = f"file://{inside}/../elsewhere/theirs.arrow"
+    ours = arrow_file(inside / "run-1" / "ours.arrow")
+    for named in (theirs, link, folder_link / "theirs.arrow", around, around.replace("..", "%2e%2e")):
+        ended = loader.run([schema(), batch(ours, named)], batch_directory=str(inside))
+        assert f"is not below {inside}: it is neither loaded nor deleted" in failure(ended)
+        assert theirs.exists()
+        assert not ours.exists()
+        arrow_file(ours)
+    assert clickhouse.query("SELECT count() AS n FROM bill FINAL") == [{"n": 3}]
+    reached = tmp_path / "reached"
+    reached.symlink_to(inside)
+    assert loader.run([schema(), batch(ours)], batch_directory=str(reached)).returncode == 0
+    assert not ours.exists()
+
+
+def test_without_a_batch_directory_it_is_the_temporary_folder(loader: Loader, tmp_path: Path) -> None:
+    path = arrow_file(tmp_path / "part.arrow")
+    other = tmp_path / "temporary"
+    other.mkdir()
+    ended = loader.run([schema(), batch(path)], environment={"TMPDIR": str(other)})
+    assert f"is not below {other}" in failure(ended)
+    assert path.exists()
+    assert loader.run([schema(), batch(path)], batch_directory="").returncode == 0

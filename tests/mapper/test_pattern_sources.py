@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -317,13 +318,33 @@ def test_a_corrupt_cache_is_replaced_by_the_next_read(server: ClickHouse, table:
     assert list(cache.parent.iterdir()) == [cache]
 
 
-def test_a_cache_that_cannot_be_written_stops_no_run_or_is_a_sentence(mapper: MapperRuns) -> None:
+def test_a_cache_that_cannot_be_written_is_a_warning(mapper: MapperRuns, caplog: pytest.LogCaptureFixture) -> None:
     blocked = mapper.folder / "file"
     blocked.write_text("", encoding="utf-8")
-    patterns = mapper.settings()["patterns"] | {"cache_path": str(blocked / "patterns.json")}
-    ended = mapper.finish([USAGE_SCHEMA, usage_line(1)], patterns=patterns)
-    assert "Traceback" not in ended.said
-    assert str(blocked) in ended.said
+    path = blocked / "patterns.json"
+    written = mapper.run(
+        [USAGE_SCHEMA, usage_line(1)], patterns=mapper.settings()["patterns"] | {"cache_path": str(path)}
+    )
+    assert len(written.records(DETAIL)) == 1
+    (warning,) = (entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING)
+    assert warning == f"The tracking patterns can't be kept in {path} (patterns.cache_path): File exists."
+
+
+def test_mappers_that_write_the_cache_at_a_time_leave_a_whole_one_and_nothing_else(mapper: MapperRuns) -> None:
+    cache = mapper.folder / "cache" / "patterns.json"
+    config = PatternsConfig(source="csv", path=mapper.settings()["patterns"]["path"], cache_path=cache)
+    with ThreadPoolExecutor(8) as mappers:
+        reads = [mappers.submit(PatternSource(config, None).read) for _ in range(200)]
+        assert {len(read.result()) for read in reads} == {3}
+    assert len(json.loads(cache.read_bytes())["patterns"]) == 3
+    assert list(cache.parent.iterdir()) == [cache]
+
+
+def test_a_csv_that_was_guarded_against_spreadsheets_is_read_as_it_was(mapper: MapperRuns) -> None:
+    path = mapper.folder / "guarded.csv"
+    path.write_text("id,resource_tracking\n'-1,'=web\n2,''@x\n3,'plain'\n", encoding="utf-8")
+    patterns = PatternSource(PatternsConfig(source="csv", path=path), None).read()
+    assert patterns == [(-1, "=web"), (2, "'@x"), (3, "'plain'")]
 
 
 def test_no_patterns_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -120,7 +120,7 @@ def test_an_api_that_is_not_there_stops_the_run(api: Api) -> None:
     )
 
 
-@pytest.mark.parametrize("fault", ["404@1", "csv@1"])
+@pytest.mark.parametrize("fault", ["404@1-2", "csv@1-2"])
 def test_a_past_month_without_usage_has_no_rows_and_a_warning(
     api: Api, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +132,11 @@ def test_a_past_month_without_usage_has_no_rows_and_a_warning(
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING and "no usage" in r.getMessage()]
     assert len(warnings) == 1
     assert f"Enrollment {ENROLLMENT}, month 2026-10" in warnings[0]
+
+
+@pytest.mark.parametrize("fault", ["404@1", "csv@1"])
+def test_one_empty_answer_for_a_past_month_is_not_believed(api: Api, fault: str) -> None:
+    assert_whole(api, with_fault(api, fault), MONTHS)
 
 
 def test_the_current_month_may_be_empty_without_a_warning(api: Api, caplog: pytest.LogCaptureFixture) -> None:

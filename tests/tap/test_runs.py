@@ -153,7 +153,7 @@ def test_a_first_run_of_nothing_but_404_asks_for_the_enrollment_number(api: Api)
 
 
 def test_months_of_404_before_the_first_usage_are_empty_months(api: Api) -> None:
-    api.set_faults(["404@1-2"])
+    api.set_faults(["404@1-4"])
     output = run(settings(api))
     assert [(row["billing_month"][:7], row["row_count"]) for row in output.records("billing_months")] == [
         *(("2026-09", 0), ("2026-10", 0), ("2026-11", 120))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import random
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from mapper_azure_billing_tracking.application_tags import (
     TABLE,
@@ -15,7 +21,9 @@ from mapper_azure_billing_tracking.application_tags import (
     list_tags,
     read_tags,
 )
+from mapper_azure_billing_tracking.cli import main
 from mapper_azure_billing_tracking.client import WarehouseError
+from mapper_azure_billing_tracking.pattern_search import contained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +125,78 @@ def test_a_clean_set_has_nothing_to_report() -> None:
     found = find_oddities(tags((1, "payroll"), (2, "shop")))
     assert found.is_clean
     assert list(describe(found)) == []
+
+
+def test_patterns_nested_in_each_other_are_told_in_little_memory_and_few_words() -> None:
+    """The first 300 took 1.1 GB; as many characters as there may be are to stay as cheap."""
+    measured = (
+        "import resource, sys\n"
+        "from mapper_azure_billing_tracking.application_tags import ApplicationTag, describe, find_oddities\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "tags = [ApplicationTag(id=n, resource_tracking='a' * n) for n in range(1, 901)]\n"
+        "print('\\n'.join(describe(find_oddities(tags))))\n"
+        "print((peak() - before) / 1024)"
+    )
+    ended = subprocess.run([sys.executable, "-c", measured], capture_output=True, text=True, timeout=120, check=True)
+    told, megabytes = ended.stdout.splitlines()
+    assert float(megabytes) < 200
+    assert told.startswith(
+        "patterns that others contain, so that both match: A in AA, AAA, AAAA, AA in AAA, AAAA, AAAAA,"
+    )
+    assert told.endswith(" and 889 more.")
+    assert len(told) < 1000
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exactly_the_patterns_that_others_contain_are_found(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    for _ in range(200):
+        texts = {"".join(draw.choices("AB\u00c9", k=draw.randint(1, 6))) for _ in range(draw.randint(1, 15))}
+        found, not_compared = contained(texts)
+        assert set(found) == {text for text in texts for other in texts - {text} if text in other}
+        assert all(text != other and text in other for text, others in found.items() for other in others)
+        assert not_compared == 0
+
+
+def test_more_text_than_may_be_compared_is_told() -> None:
+    assert contained(["AAAA", "A", "AA"], most_text=3) == ({"A": ["AA"]}, 1)
+    found = find_oddities(tags(*((number, f"{number:04}" * 250) for number in range(600))))
+    assert "patterns too long to be looked for in each other: 100." in list(describe(found))
+
+
+def test_what_is_told_of_a_set_is_short_however_odd_it_is() -> None:
+    found = find_oddities(
+        tags(*((1, f"{number}{'x' * 900}") for number in range(300)), *((n, "y") for n in range(300)))
+    )
+    assert all(len(line) < 3000 for line in describe(found))
+
+
+CELLS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=1", "''=1", "'plain", "plain", "a=b", "'", "", '"=1"']
+
+
+def test_an_export_has_no_cell_that_a_spreadsheet_runs_and_comes_back_unchanged(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    given = tags(*((number - 3, text) for number, text in enumerate(CELLS)))
+    import_tags(warehouse.config, given)
+    before = list_tags(warehouse.config)
+    connection = {
+        "CLICKHOUSE_HOST": warehouse.config.host,
+        "CLICKHOUSE_PORT": str(warehouse.config.port),
+        "CLICKHOUSE_DATABASE": warehouse.config.database,
+        "CLICKHOUSE_PASSWORD": warehouse.config.password.get_secret_value(),
+    }
+    listed = CliRunner(env=connection).invoke(main, ["patterns", "list"])
+    assert listed.exit_code == 0
+    rows = list(csv.reader(io.StringIO(listed.stdout, newline="")))
+    assert len(rows) == len(CELLS) + 1
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    path = tmp_path / "export.csv"
+    path.write_bytes(listed.stdout_bytes)
+    assert sorted(read_tags(path), key=lambda tag: tag.id) == given
+    assert CliRunner(env=connection).invoke(main, ["patterns", "import", str(path)]).exit_code == 0
+    assert list_tags(warehouse.config) == before
 
 
 def test_contained_patterns_are_found_among_ten_thousand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner
 from warehouse.loading import SECOND
 
@@ -81,3 +82,12 @@ def test_a_wrong_password_is_never_shown(warehouse: Warehouse, tmp_path: Path) -
     assert refused.exit_code == 2
     assert "user default or the password is wrong" in refused.stderr
     assert "battery staple" not in refused.output
+
+
+@pytest.mark.parametrize("database", ["bill'", 'bill"', "bill`", "bill\\", "bill\n"])
+@pytest.mark.parametrize("command", [["create"], ["check"], ["patterns", "list"]])
+def test_a_database_whose_name_no_program_can_write_is_refused(database: str, command: list[str]) -> None:
+    refused = CliRunner().invoke(main, ["--port=1", f"--database={database}", *command])
+    assert refused.exit_code == 2
+    assert "a quote, a backslash or a control character" in refused.output
+    assert "database is " in refused.output
