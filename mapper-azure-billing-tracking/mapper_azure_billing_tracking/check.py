@@ -159,9 +159,9 @@ def _check_month(
     expected: Expectations,
     now: dt.datetime,
 ) -> MonthCheck:
-    newest = snapshots[-1]
     complete = [snapshot for snapshot in snapshots if snapshot.complete]
     published = complete[-1] if complete else None
+    newest = published if published and _is_overtaken(snapshots[-1], published) else snapshots[-1]
     problems = [*find_future(newest, now), *find_problems(newest)]
     notes = []
     if published is None:
@@ -171,6 +171,12 @@ def _check_month(
         if published is not newest:
             notes.append(f"the view shows the snapshot of {published.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
             notes += _broken_off(newest, now)
+        if newest is not snapshots[-1]:
+            notes.append(
+                f"a load that broke off has left rows of {snapshots[-1].snapshot_at:%Y-%m-%d %H:%M:%S} UTC; the clock "
+                "it went by was ahead: the month was loaded whole after it. `azure-billing-warehouse prune "
+                "--broken-off` drops them once they are an hour old"
+            )
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -185,6 +191,16 @@ def _check_month(
         redelivered_row_count=newest.delivered_row_count - newest.distinct_row_count,
         quality=read_quality(client, config, newest, patterns_table),
         restatement=_restatement(client, config, before, published) if before and published else None,
+    )
+
+
+def _is_overtaken(newest: Snapshot, published: Snapshot) -> bool:
+    """Whether a snapshot without a month row is the newest by its instant only: a whole one was delivered after it."""
+    return (
+        newest.month_row is None
+        and newest.delivered_at is not None
+        and published.delivered_at is not None
+        and published.delivered_at > newest.delivered_at
     )
 
 

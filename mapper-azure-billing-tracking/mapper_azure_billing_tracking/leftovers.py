@@ -100,7 +100,7 @@ def tidy_meltano(arguments: Sequence[str]) -> None:
     for path in files:
         with contextlib.suppress(OSError):  # another user's, or gone meanwhile
             path.chmod(0o600)
-    for path in _abandoned(files):
+    for path in _abandoned(files, folder.parent):
         logger.info("Removed %s, which a run that is gone has left.", path)
         _remove(path)
 
@@ -117,8 +117,8 @@ def _run_folder(arguments: Iterable[str]) -> Path | None:
     return None
 
 
-def _abandoned(files: Iterable[Path]) -> Iterator[Path]:
-    """Those that no process names, older than the run of this process and than every Meltano that goes on.
+def _abandoned(files: Iterable[Path], system_folder: Path) -> Iterator[Path]:
+    """Those that no process names, older than the run of this process and than every Meltano here that goes on.
 
     A file is written some time before the process that it is for starts, so a Meltano that lived then may need it.
     """
@@ -127,12 +127,23 @@ def _abandoned(files: Iterable[Path]) -> Iterator[Path]:
     for process in psutil.process_iter(["cmdline", "create_time"]):
         command_line: list[str] = process.info["cmdline"] or []
         named.update(Path(argument).name for argument in command_line)
-        if any(Path(argument).name == "meltano" for argument in command_line):
+        if any(Path(argument).name == "meltano" for argument in command_line) and _may_use(process, system_folder):
             started.append(process.info["create_time"])
     for path in files:
         with contextlib.suppress(OSError):
             if path.name not in named and path.stat().st_mtime < min(started):
                 yield path
+
+
+def _may_use(process: psutil.Process, system_folder: Path) -> bool:
+    """Whether a Meltano may be one of this project, or of another that shares its system folder."""
+    try:
+        environment = process.environ()
+        named = (environment.get(name) for name in ("MELTANO_PROJECT_ROOT", "MELTANO_SYS_DIR_ROOT"))
+        places = [process.cwd(), *filter(None, named)]
+    except psutil.Error:
+        return True
+    return any(Path(place).is_relative_to(system_folder.parent) for place in places)
 
 
 def _parent_started() -> float:

@@ -194,12 +194,33 @@ class LoadGuard:
                     f"{_named(snapshot)}: this month has not begun by ClickHouse's clock, which says {_shown(server)}. "
                     "Set the clock of the machine that runs the tap, and run again; nothing of the month was sent."
                 )
+            self._refuse_if_hidden(client, snapshot)
             if self._settings.create_tables and self._others(client, snapshot):
                 raise LoadRefusedError(
                     f"{_named(snapshot)}: another load has begun the snapshot of {_shown(snapshot.snapshot_at)}: two "
                     "runs extract the month in the same instant, or one extraction is loaded twice. Nothing of it was "
                     "sent by this run, so that the two can't mix: run the tap again."
                 )
+
+    def _refuse_if_hidden(self, client: Client, snapshot: SnapshotKey) -> None:
+        """Refuse a snapshot that would never be shown, as a whole one of the month is later: two clocks differ a little.
+
+        Raises:
+            LoadRefusedError: There is a later one.
+        """
+        if BillingMonth.table not in self._tables_present(client):
+            return
+        ((latest,),) = client.query(
+            f"SELECT maxOrNull(snapshot_at) FROM {qualified(self._clickhouse, BillingMonth.table)} "
+            "WHERE enrollment_number = {enrollment:String} AND billing_month = {month:Date}",
+            {"enrollment": snapshot.enrollment_number, "month": snapshot.billing_month.isoformat()},
+        ).result_rows
+        if latest is not None and latest > snapshot.snapshot_at:
+            raise LoadRefusedError(
+                f"{_named(snapshot)}: the warehouse has a whole snapshot of {_shown(latest)}, which is later than this "
+                f"one of {_shown(snapshot.snapshot_at)} and would hide it. Another run overtook this one, or went by a "
+                "clock that is ahead: nothing of it was sent; run again."
+            )
 
     def _others(self, client: Client, snapshot: SnapshotKey) -> int:
         """Write our claim, then count those of other loads: of two at a time at least one sees the other's."""

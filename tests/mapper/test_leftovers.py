@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +19,10 @@ from mapper_azure_billing_tracking.leftovers import remove_dead_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mapper.runs import MapperRuns
 
+ROOT = Path("/")
 DAYS_AGO = 3 * 24 * 60 * 60
 
 
@@ -132,10 +133,10 @@ def test_old_loose_files_of_earlier_versions_are_removed_and_new_ones_stay(tmp_p
 
 
 @contextmanager
-def a_process(*arguments: str | Path) -> Iterator[None]:
-    """A process that goes on, with these arguments."""
+def a_process(*arguments: str | Path, folder: Path | None = None) -> Iterator[None]:
+    """A process that goes on in a folder, with these arguments."""
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield
@@ -166,17 +167,19 @@ def test_meltano_s_left_over_settings_are_removed_and_those_of_this_run_closed_t
     assert not_meltano_s.exists()
 
 
-def test_a_settings_file_that_a_meltano_which_goes_on_may_need_stays(mapper: MapperRuns) -> None:
+@pytest.mark.parametrize("here", [True, False], ids=["of this project", "of another project"])
+def test_a_settings_file_stays_that_a_meltano_of_this_project_may_need(mapper: MapperRuns, *, here: bool) -> None:
     run = mapper.folder / ".meltano" / "run" / "mapper"
     run.mkdir(parents=True)
     mine = run / "mapper.mine.config.json"
-    with a_process("meltano"):
-        waiting = age(
-            run / "tap.waiting.config.json", -1
-        )  # the other Meltano wrote it after its own start, for a tap that it has not started yet
-        with mapper.start(config=mine) as process:
-            process.communicate(USAGE_SCHEMA, timeout=60)
-    assert waiting.exists()
+    with a_process("meltano", folder=mapper.folder if here else ROOT):
+        # It wrote it after its own start, for a tap that it has not started yet, and what follows began later.
+        waiting = age(run / "tap.waiting.config.json", 0)
+        script = f"'{COMMAND}' --config '{mine}'; exit"
+        mine.write_text(json.dumps(mapper.settings()), encoding="utf-8")
+        time.sleep(1.1)  # what follows began later by any clock: a process's start is told to the second
+        subprocess.run(["/bin/sh", "-c", script], input=USAGE_SCHEMA, capture_output=True, timeout=60, check=True)
+    assert waiting.exists() == here
 
 
 def test_settings_outside_of_meltano_s_run_folder_are_left_alone(mapper: MapperRuns) -> None:

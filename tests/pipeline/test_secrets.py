@@ -1,0 +1,71 @@
+"""Where key and password lie while the literal command runs, after it was killed, and once another run has ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from pipeline.project import ENROLLMENT, ROOT
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pipeline.project import Project
+
+PASSWORD = "correct horse"  # noqa: S105 - of the tests' ClickHouse
+KEY = "TAP_AZURE_EA_BILLING_API_KEY"
+
+
+def settings_files() -> dict[Path, str]:
+    """The settings files that are in Meltano's run folder now, and what is in them."""
+    found = {}
+    for path in (ROOT / ".meltano" / "run").glob("*/*.config.json"):
+        found[path] = path.read_text(encoding="utf-8")
+    return found
+
+
+def start_and_hold(project: Project, **settings: str) -> subprocess.Popen[str]:
+    """The literal command, held by the API in mid-month, when mapper and loader read what the tap has written."""
+    project.api.set_faults(["timeout=600@3-999"])
+    process = project.start_pipeline(**settings)
+    assert process.stdout is not None
+    awaited = {"tracking patterns from", "is listening for input"}
+    for line in process.stdout:
+        awaited = {phrase for phrase in awaited if phrase not in line}
+        if not awaited:
+            return process
+    raise AssertionError("it ended before")
+
+
+@pytest.mark.parametrize("from_file", [False, True], ids=["api_key", "api_key_file"])
+def test_settings_files_are_for_this_user_only_have_no_key_of_a_file_and_go_with_the_next_run(
+    new_project: Callable[..., Project], *, from_file: bool
+) -> None:
+    project = new_project(rows=300, page_size=100)
+    key = project.api.key(ENROLLMENT)
+    if from_file:
+        path = project.folder / "key"
+        path.write_text(key, encoding="utf-8")
+        path.chmod(0o600)
+        project.settings |= {KEY: "", f"{KEY}_FILE": str(path)}
+    before = settings_files().keys()
+    process = start_and_hold(project)
+    try:
+        running = {path: text for path, text in settings_files().items() if path not in before}
+        assert {path.name.split(".")[0] for path in running} == {"tap", "mapper", "target"}
+        assert {oct(path.stat().st_mode & 0o777) for path in running} == {"0o600"}
+        assert any(key in text for text in running.values()) == (not from_file)
+        with_password = {path.name.split(".")[0] for path, text in running.items() if PASSWORD in text}
+        assert with_password == {"mapper", "target"}
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert running.keys() <= settings_files().keys(), "Meltano leaves them when it is killed"
+    project.api.set_faults([])
+    ended = project.pipeline_after_a_kill()
+    assert ended.returncode == 0, ended.stdout
+    assert not running.keys() & settings_files().keys()
