@@ -203,7 +203,7 @@ class LoadGuard:
                 )
 
     def _refuse_if_hidden(self, client: Client, snapshot: SnapshotKey) -> None:
-        """Refuse a snapshot that would never be shown, as a whole one of the month is later: two clocks differ a little.
+        """Refuse a snapshot that would never be shown, as a whole one of the month is later: two clocks may differ.
 
         Raises:
             LoadRefusedError: There is a later one.

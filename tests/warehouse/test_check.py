@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from warehouse.loading import AUGUST, ENROLLMENT, SECOND, SEPTEMBER
+from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
 from mapper_azure_billing_tracking.check import check, same_cost
 from mapper_azure_billing_tracking.cli import main
@@ -158,6 +158,17 @@ def test_an_older_broken_snapshot_does_not_fail_a_month_that_was_loaded_again(wa
     warehouse.stage([1.0])
     warehouse.load([1.0, 2.0], snapshot=SECOND)
     assert only_month(warehouse).status == "ok"
+
+
+def test_a_load_whose_clock_was_ahead_and_that_broke_off_is_overtaken_by_a_whole_one(warehouse: Warehouse) -> None:
+    warehouse.stage([1.0], snapshot=SECOND)
+    warehouse.client.command(
+        f"ALTER TABLE {DETAIL} UPDATE create_at = create_at - 60 WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    warehouse.load([1.0, 2.0])  # by the right clock: its instant is the earlier one
+    month = only_month(warehouse)
+    assert (month.status, month.published_snapshot_at) == ("ok", FIRST)
+    assert any("prune --broken-off" in note for note in month.notes)
 
 
 def test_rows_delivered_twice_and_equal_rows_are_told_apart(warehouse: Warehouse) -> None:

@@ -245,3 +245,10 @@ def test_a_month_to_accept_that_is_none_is_an_error_of_its_setting(mapper: Guard
     ended = mapper.finish(EMPTY, accept_empty_months=text)
     assert ended.code == 1
     assert "Setting accept_empty_months: " in ended.said
+
+
+def test_a_snapshot_that_a_later_whole_one_would_hide_is_refused(warehouse: Warehouse, mapper: GuardedRuns) -> None:
+    warehouse.load([4.0, 5.0], month=OCTOBER, snapshot=LOADED + dt.timedelta(seconds=40))
+    ended = mapper.finish(extraction(7))
+    assert "which is later than this one" in ended.sentence()
+    assert ended.output.files(DETAIL) == []
