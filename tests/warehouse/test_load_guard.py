@@ -125,7 +125,10 @@ def test_a_snapshot_that_is_claimed_already_is_not_sent_again(warehouse: Warehou
             written.append(line)
         written.append(line)
         second = mapper.finish(extraction(3, 1, 2), batch_size_rows=1)
-        rest, said = first.communicate(b"".join(lines[5:]), timeout=120)
+        stdin.write(b"".join(lines[5:]))
+        stdin.close()
+        rest = stdout.read()  # not by communicate, which passes over what readline has read ahead
+        said = pipe(first.stderr).read()
     assert first.returncode == 0, said.decode()
     assert "another load has begun the snapshot of 2026-11-0" in second.sentence()
     assert second.output.files(DETAIL) == []
