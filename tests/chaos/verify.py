@@ -223,12 +223,21 @@ def _judges_more(problems: list[str]) -> bool:
     return all("--accept-fall" in problem or "ClickHouse's clock" in problem for problem in problems)
 
 
-_NOTHING = dict.fromkeys(("rows", "rejected", "findings", "audit"), 0) | {"cost": 0.0, "lost_cost": 0.0, "given": None}
+_NOTHING = {
+    **dict.fromkeys(("rows", "rejected", "findings", "audit", "delivered"), 0),
+    "cost": 0.0,
+    "lost_cost": 0.0,
+    "given": None,
+}
 """What there is of a snapshot before anything was found."""
 
 
 def _facts(site: Queried) -> dict[str, dict[str, Any]]:
-    """What the tables hold of the newest snapshot of each month; a row that was delivered twice counts once."""
+    """What the tables hold of the newest snapshot of each month; a row that was delivered twice counts once.
+
+    What a load left that broke off is the newest by its instant only, if a snapshot came whole after it: the clocks of
+    the two differed, and the one that came last is judged.
+    """
     key = "billing_month, snapshot_at"
     parts = {
         "months": f"""SELECT {key}, any(row_count) AS given, any(staged_row_count) AS staged,
@@ -236,9 +245,9 @@ def _facts(site: Queried) -> dict[str, dict[str, Any]]:
             any(audit_count) AS audits, toFloat64(any(extended_cost)) AS given_cost,
             any(staged_extended_cost) AS staged_cost, any(rejected_extended_cost) AS refused_cost
             FROM {{db}}.stg_azure_billing_month GROUP BY {key}""",
-        "rows": f"""SELECT {key}, count() AS rows, sum(cost) AS cost FROM
-            (SELECT {key}, row_number, any(ifNull(extended_cost, 0)) AS cost FROM {{db}}.stg_azure_billing_detail
-            GROUP BY {key}, row_number) GROUP BY {key}""",
+        "rows": f"""SELECT {key}, count() AS rows, sum(cost) AS cost, toUnixTimestamp(max(at)) AS delivered FROM
+            (SELECT {key}, row_number, any(ifNull(extended_cost, 0)) AS cost, max(create_at) AS at
+            FROM {{db}}.stg_azure_billing_detail GROUP BY {key}, row_number) GROUP BY {key}""",
         "issues": f"""SELECT {key}, sum(found) AS findings, sum(refused) AS rejected, sumIf(cost, refused) AS lost_cost
             FROM (SELECT {key}, row_number, uniqExact(rule, column) AS found, max(severity = 'reject') AS refused,
             any(ifNull(extended_cost, 0)) AS cost FROM {{db}}.dq_billing_issue GROUP BY {key}, row_number)
@@ -251,19 +260,25 @@ def _facts(site: Queried) -> dict[str, dict[str, Any]]:
             place = row.pop("billing_month")[:7], row.pop("snapshot_at")
             found.setdefault(place, dict(_NOTHING))
             found[place] |= {name: value if isinstance(value, float) else int(value) for name, value in row.items()}
-    newest = {month: max(at for other, at in found if other == month) for month, _ in found}
-    facts = {}
-    for month, snapshot_at in newest.items():
-        fact = found[month, snapshot_at]
-        fact["snapshot"] = snapshot_at[:19]
-        fact["whole"] = (
-            fact["given"] is not None
-            and fact["given"] == fact["received"] == fact["staged"] + fact["refused"]
-            and (fact["rows"], fact["rejected"]) == (fact["staged"], fact["refused"])
-            and (fact["findings"], fact["audit"]) == (fact["issues"], fact["audits"])
-            and math.isclose(fact["cost"], fact["staged_cost"], abs_tol=1e-6)
-            and math.isclose(fact["lost_cost"], fact["refused_cost"], abs_tol=1e-6)
-            and math.isclose(fact["given_cost"], fact["staged_cost"] + fact["refused_cost"], abs_tol=1e-6)
-        )
-        facts[month] = fact
-    return facts
+    newest: dict[str, dict[str, Any]] = {}
+    newest_whole: dict[str, dict[str, Any]] = {}
+    for (month, snapshot_at), fact in sorted(found.items()):
+        newest[month] = fact | {"snapshot": snapshot_at[:19], "whole": _is_whole(fact)}
+        if newest[month]["whole"]:
+            newest_whole[month] = newest[month]
+    for month, whole in newest_whole.items():
+        if newest[month]["given"] is None and whole["delivered"] > newest[month]["delivered"] > 0:
+            newest[month] = whole
+    return newest
+
+
+def _is_whole(fact: dict[str, Any]) -> bool:
+    return (
+        fact["given"] is not None
+        and fact["given"] == fact["received"] == fact["staged"] + fact["refused"]
+        and (fact["rows"], fact["rejected"]) == (fact["staged"], fact["refused"])
+        and (fact["findings"], fact["audit"]) == (fact["issues"], fact["audits"])
+        and math.isclose(fact["cost"], fact["staged_cost"], abs_tol=1e-6)
+        and math.isclose(fact["lost_cost"], fact["refused_cost"], abs_tol=1e-6)
+        and math.isclose(fact["given_cost"], fact["staged_cost"] + fact["refused_cost"], abs_tol=1e-6)
+    )

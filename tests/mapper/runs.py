@@ -132,11 +132,15 @@ class MapperRuns:
     folder: Path
 
     def settings(self, **changed: Any) -> dict[str, Any]:
-        """The settings of a run."""
+        """The settings of a run; memory is no concern, as the process of a run may be that of all tests before it."""
         path = self.folder / "patterns.csv"
         if not path.exists():
             path.write_text("id,resource_tracking\n1,crm\n2,web\n3,web-1\n", encoding="utf-8")
-        defaults = {"patterns": {"source": "csv", "path": str(path)}, "batch_directory": str(self.folder / "batches")}
+        defaults: dict[str, Any] = {
+            "patterns": {"source": "csv", "path": str(path)},
+            "batch_directory": str(self.folder / "batches"),
+            "memory_threshold_mb": 100_000,
+        }
         return defaults | changed
 
     def run(self, lines: Iterable[bytes], **changed: Any) -> Output:
