@@ -81,7 +81,7 @@ def test_a_gzip_bomb_never_gets_into_memory(tmp_path: Path) -> None:
     with scripted_api([(200, bomb, GZIP)]) as api:
         config = tmp_path / "config.json"
         config.write_text(json.dumps(scripted_settings(api, max_body_mb=50)))
-        command = [sys.executable, "-c", measured, PROGRAM, "--config", config]
+        command: list[str | Path] = [sys.executable, "-c", measured, PROGRAM, "--config", config]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     code, peak = map(int, ended.stdout.split())
     assert code == 1
