@@ -278,11 +278,9 @@ def _restatement(client: Client, config: ClickHouseConfig, before: Snapshot, aft
 
 
 def _fallen(before: MonthCheck, month: MonthCheck) -> Iterator[str]:
-    if not (before.snapshot and before.quality and month.snapshot and month.quality):
-        return
-    if not (before.snapshot.distinct_row_count and month.snapshot.distinct_row_count):
+    if not (before.quality and month.quality):
         return
     for column, percent in month.quality.filled.items():
         was = before.quality.filled[column]
-        if was - percent > FALLEN_PERCENT:
+        if percent is not None and was is not None and was - percent > FALLEN_PERCENT:
             yield f"{column} is filled in {percent:.1f} % of the rows, in {was:.1f} % of {before.billing_month:%Y-%m}"

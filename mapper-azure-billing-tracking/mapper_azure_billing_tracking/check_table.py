@@ -108,8 +108,12 @@ def _parts(month: MonthCheck) -> tuple[str, ...]:
 def _completeness(months: Sequence[MonthCheck]) -> str:
     headings = ("", *(f"{month.billing_month:%Y-%m}" for month in months))
     filled = [month.quality.filled for month in months if month.quality]
-    rows = [(column, *(f"{percent[column]:.1f}" for percent in filled)) for column in filled[0]]
+    rows = [(column, *(_percent(percents[column]) for percents in filled)) for column in filled[0]]
     return _table([headings, *rows], left=1)
+
+
+def _percent(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:.1f}"
 
 
 def _name(month: MonthCheck) -> tuple[str, str]:

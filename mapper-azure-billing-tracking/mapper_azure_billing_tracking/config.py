@@ -129,7 +129,9 @@ class ProcessingConfig(Settings):
         0.06, title="Tax rate", description="Tax as a part of cost (R6).", ge=0, allow_inf_nan=False
     )
     missing_instance_id: Literal["quarantine", "keep"] = Field(
-        "quarantine", title="Missing instance id", description="Reject rows without an instance id, or keep them (R7)."
+        "quarantine",
+        title="Missing instance id",
+        description="Reject usage rows without an instance id, or keep them (R7).",
     )
     tag_columns: dict[str, str] = Field(
         default_factory=lambda: dict(TAG_COLUMNS), title="Tag columns", description="Tag -> column that it fills (R9)."

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 REJECTED = "_rejected"
 
 
+_GRAVITY = ("reject", "null", "warn")
+
+
 def _flagged(rules: Sequence[Rule]) -> Iterator[tuple[str, str, Finding]]:
-    """Name of the flag, number of the rule, and the finding, for each finding of the rules."""
+    """Name of the flag, number of the rule, and the finding, for each finding of the rules, a rule's gravest first."""
     for rule in rules:
-        for finding in rule.findings:
-            yield f"_{rule.number}.{finding.column}", rule.number, finding
+        findings = sorted(rule.findings, key=lambda finding: _GRAVITY.index(finding.severity))
+        for place, finding in enumerate(findings):
+            yield f"_{rule.number}.{place}", rule.number, finding
 
 
 def flags(rules: Sequence[Rule]) -> list[pl.Expr]:
@@ -44,7 +48,8 @@ def issues(
         config: The mapper's settings: names of the input's columns.
 
     Returns:
-        The columns of ``dq_billing_issue``, by rule, then by row.
+        The columns of ``dq_billing_issue``, by rule, then by row. Of a rule's findings on one column of a row the
+        gravest is one: the table knows a finding by row, rule and column.
     """
     flagged = list(_flagged(rules))
     names = [flag for flag, _, _ in flagged]
@@ -55,17 +60,19 @@ def issues(
         .collect()
         .to_dicts()
     )
-    issued = [
-        {
-            **row,
-            "rule": number,
-            "severity": finding.severity,
-            "column": finding.column,
-            "value": original_text(records[row[POSITION]], config.columns.get(finding.column, finding.column)),
-            "record": records[row[POSITION]].decode() if finding.severity == "reject" else None,
-        }
-        for flag, number, finding in flagged
-        for row in found
-        if row[flag]
-    ]
-    return pl.from_dicts(issued, schema=BillingIssue.polars_schema())
+    issued = {}
+    for flag, number, finding in flagged:
+        for row in found:
+            known_by = (number, finding.column, row[POSITION])
+            if not row[flag] or known_by in issued:
+                continue
+            record = records[row[POSITION]]
+            issued[known_by] = {
+                **row,
+                "rule": number,
+                "severity": finding.severity,
+                "column": finding.column,
+                "value": original_text(record, config.columns.get(finding.column, finding.column)),
+                "record": record.decode() if finding.severity == "reject" else None,
+            }
+    return pl.from_dicts(list(issued.values()), schema=BillingIssue.polars_schema())

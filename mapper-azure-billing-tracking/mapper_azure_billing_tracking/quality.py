@@ -48,8 +48,8 @@ _OF_SNAPSHOT = (
 class Quality(BaseModel):
     """What the distinct rows of a snapshot are like."""
 
-    filled: dict[str, float]
-    """Column -> percent of the rows that have it, 0 to 100; 100 for a snapshot without rows."""
+    filled: dict[str, float | None]
+    """Column -> percent of the rows that have it, 0 to 100; None for a snapshot without rows."""
     identical_row_count: int
     """Rows that equal an earlier one in everything but row_number: each is money, and kept."""
     unmatched_extended_cost: float
@@ -107,7 +107,7 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, p
     total = row["row_count"]
     return Quality(
         filled={
-            column.name: 100 * row[f"filled {column.name}"] / total if total else 100.0
+            column.name: 100 * row[f"filled {column.name}"] / total if total else None
             for column in sorted(columns, key=lambda column: IMPORTANT_COLUMNS.index(column.name))
         },
         identical_row_count=row["identical_row_count"],

@@ -158,13 +158,17 @@ def r6_tax(tax_rate: float) -> Rule:
 
 
 def r7_instance_id(missing_instance_id: Literal["quarantine", "keep"]) -> Rule:
-    """R7: a blank ``instance_id`` rejects the row, or is kept as '' with a warning."""
-    severity: Severity = "reject" if missing_instance_id == "quarantine" else "warn"
+    """R7: a blank ``instance_id`` is kept as '' with a warning; where the row is usage, it rejects the row by default.
+
+    Purchases, refunds and rounding have no resource; a row that doesn't say what kind of charge it is counts as usage.
+    """
     blank = is_blank(given("instance_id"))
+    usage = is_blank(given("charge_type")) | (stripped(given("charge_type")).str.to_lowercase() == "usage")
+    refused = blank & usage if missing_instance_id == "quarantine" else pl.lit(value=False)
     return Rule(
         "R7",
         {"instance_id": pl.when(blank).then(pl.lit("")).otherwise(given("instance_id"))},
-        (Finding(severity, "instance_id", blank),),
+        (Finding("reject", "instance_id", refused), Finding("warn", "instance_id", blank & ~refused)),
     )
 
 

@@ -195,7 +195,9 @@ class AzureBillingDetail(StagingTable):
     snapshot_at: Instant = Field(description="Start of the extraction (UTC), the same for all rows of a snapshot.")
     row_number: Count = Field(description="Position of the row in the month's extraction, from 1.")
     billing_currency: Text = Field(description="Currency of the costs.")
-    charge_type: Text = Field(description="Kind of the charge; null from the EA reporting API.")
+    charge_type: Text = Field(
+        description="Kind of the charge, such as Usage or Purchase (ChargeType); null where the API does not say."
+    )
     extra: Text = Field(description="Fields of the API that the schema doesn't know, as a JSON object.")
 
 

@@ -23,6 +23,7 @@ _SECRET: dict[str, Any] = {"secret": True}
 _LONGEST_SECONDS = 1e9
 """Thirty years: what is longer no clock or timer takes."""
 _LONGEST_DAYS = 100_000
+_CURRENCY = r"^[A-Z]{3}$"
 _MONTHS_APART = re.compile(r"[,\s]+")
 
 
@@ -61,6 +62,12 @@ class Enrollment(_Settings):
         title="API key file",
         description="File that holds the API key instead of `api_key`.",
     )
+    currency: str | None = Field(
+        default=None,
+        title="Currency",
+        description="Currency of the enrollment's costs (ISO 4217), where it is not that of the setting `currency`.",
+        pattern=_CURRENCY,
+    )
 
 
 class AzureApiConfig(_Settings):
@@ -91,7 +98,7 @@ class AzureApiConfig(_Settings):
         title="Enrollments",
         description=(
             "Several enrollments in one run, instead of `enrollment_number`: a list of objects with "
-            "`enrollment_number` and `api_key` or `api_key_file`. Each has its own state."
+            "`enrollment_number`, `api_key` or `api_key_file`, and `currency` if it differs. Each has its own state."
         ),
         json_schema_extra=_SECRET,
     )
@@ -134,7 +141,7 @@ class AzureApiConfig(_Settings):
         default="CNY",
         title="Currency",
         description="Currency of the costs (ISO 4217). The API does not name it.",
-        pattern=r"^[A-Z]{3}$",
+        pattern=_CURRENCY,
     )
     restatement_days: int = Field(
         default=10,
@@ -275,6 +282,17 @@ class AzureApiConfig(_Settings):
     def first_month(self) -> date:
         """Return the month of `start_date`."""
         return parse_month(self.start_date)
+
+    def currency_of(self, enrollment_number: str) -> str:
+        """Return the currency of an enrollment's costs."""
+        return next(
+            (
+                each.currency
+                for each in self.enrollments
+                if each.enrollment_number == enrollment_number and each.currency
+            ),
+            self.currency,
+        )
 
     def accepted_empty(self) -> frozenset[date]:
         """Return the months that had rows and may be empty now."""

@@ -96,7 +96,7 @@ USAGE_KEY_FIELDS = (
 )
 USAGE_ADDED_FIELDS = (
     Field("billing_currency", "string", "Currency of the costs, ISO 4217, from the setting `currency`"),
-    Field("charge_type", "string", "Kind of charge; null from this source"),
+    Field("charge_type", "string", "Kind of charge, such as Usage; null where the API does not say", "ChargeType"),
     Field("extra", "string", "JSON text of the fields that this schema does not know; null if there are none"),
 )
 

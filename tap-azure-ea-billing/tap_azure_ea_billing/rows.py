@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KNOWN = {column.api_name: column.name for column in USAGE_FIELDS}
 _known_values = itemgetter(*_KNOWN)
+_CHARGE_TYPE = next(column.api_name for column in USAGE_ADDED_FIELDS if column.name == "charge_type")
+"""Most records have no such field, so it is not among those of `_KNOWN`, which are taken in one step."""
 _COLUMNS = tuple(column.name for column in (*USAGE_KEY_FIELDS, *USAGE_FIELDS, *USAGE_ADDED_FIELDS))
 _DATE, _ADDITIONAL_INFO, _TAGS = map(_COLUMNS.index, ("date", "additional_info", "tags"))
 
@@ -112,6 +114,7 @@ class RowRenderer:
         key, currency, deselected, read_date = self._key, self._currency, self._deselected, self._date
         records = []
         for number, row in enumerate(rows, first_number):
+            charge_type: msgspec.Raw | None = None
             extra = None
             try:
                 values = _known_values(row)
@@ -121,9 +124,10 @@ class RowRenderer:
                 unknown = not row.keys() <= _KNOWN.keys()
             if unknown:
                 others = {name: value for name, value in row.items() if name not in _KNOWN}
+                charge_type = others.pop(_CHARGE_TYPE, None)
                 self.unknown_fields |= others.keys()
-                extra = encode(others).decode()
-            columns = [*key, number, *values, currency, None, extra]
+                extra = encode(others).decode() if others else None
+            columns = [*key, number, *values, currency, json_text(charge_type), extra]
             columns[_DATE] = read_date(columns[_DATE])
             columns[_ADDITIONAL_INFO] = json_text(columns[_ADDITIONAL_INFO])
             columns[_TAGS] = json_text(columns[_TAGS])

@@ -175,7 +175,8 @@ class BillingMonths(_OneSentence):
 
     def _month_row(self, extraction: Extraction) -> Iterable[Record]:
         """Have a month's rows written, or counted if nobody selected them, and yield its own row."""
-        progress = Progress(self.logger, extraction.context, self._run.settings.currency)
+        currency = self._run.settings.currency_of(extraction.context["enrollment_number"])
+        progress = Progress(self.logger, extraction.context, currency)
         if self.usage.selected:
             self.usage.write(extraction, progress)
         else:
@@ -264,7 +265,7 @@ class UsageDetails(_OneSentence, EABillingStream):
             extraction.context["enrollment_number"],
             extraction.context["billing_month"],
             extraction.context["snapshot_at"],
-            self._run.settings.currency,
+            self._run.settings.currency_of(extraction.context["enrollment_number"]),
             [name for name in USAGE_SCHEMA["properties"] if not self.mask["properties", name]],
         )
         next_number = 1

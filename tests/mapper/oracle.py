@@ -175,6 +175,11 @@ def r7_instance_id(value: Json) -> str:
     return "" if is_blank(value) else original_text(value) or ""
 
 
+def r7_is_usage(charge_type: Json) -> bool:
+    """R7: whether a row is usage, which has a resource; one that doesn't say what it is counts as usage."""
+    return is_blank(charge_type) or (original_text(charge_type) or "").strip().lower() == "usage"
+
+
 def r8_object(value: Json) -> JsonObject | None:
     """R8: the object that a value holds, None for nothing; ValueError if it holds anything else."""
     if is_blank(value):
@@ -302,7 +307,8 @@ def read_row(
 
     instance_id = staged["instance_id"] = r7_instance_id(record.get("instance_id"))
     if not instance_id:
-        _found(row, record, "R7", "warn" if missing_instance_id == "keep" else "reject", "instance_id")
+        refused = missing_instance_id == "quarantine" and r7_is_usage(record.get("charge_type"))
+        _found(row, record, "R7", "reject" if refused else "warn", "instance_id")
 
     tags = _object_column(record, row, "tags")
     additional_info = _object_column(record, row, "additional_info")

@@ -185,6 +185,7 @@ def records(draw: st.DrawFn, *, exotic_case: bool = True) -> dict[str, Json]:
         "subscription_guid": draw(st.sampled_from(GUIDS)),
         "consumed_quantity": draw(numbers()),
         "resource_rate": Number("0.79"),
+        "charge_type": draw(st.sampled_from((None, None, "", "Usage", " USAGE", "Purchase", "RoundingAdjustment"))),
         "extended_cost": draw(numbers()),
         "tags": json.dumps(tags, ensure_ascii=False),
         "additional_info": draw(st.sampled_from(("", '{"VMName":"aks-node-1","VCPUs":2}', '{"VmName": "vm-2"}', None))),

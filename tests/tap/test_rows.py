@@ -67,6 +67,23 @@ def test_all_31_fields_have_their_column() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("came", "charge_type", "extra"),
+    [
+        ('{"ChargeType":"Purchase"}', "Purchase", None),
+        ('{"ChargeType":"","PartNumber":1}', "", '{"PartNumber":1}'),
+        ('{"ChargeType":null}', None, None),
+        ('{"ChargeType":5}', "5", None),
+    ],
+)
+def test_a_charge_type_that_the_api_names_has_its_column(
+    came: str, charge_type: str | None, extra: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = render(came)
+    assert (record["charge_type"], record["extra"]) == (charge_type, extra)
+    assert "ChargeType" not in caplog.text
+
+
 def test_a_missing_field_is_null_and_a_blank_one_stays() -> None:
     record = render('{"AccountName":"  ","Product":""}')
     assert (record["account_name"], record["product"], record["meter_id"], record["tags"]) == ("  ", "", None, None)

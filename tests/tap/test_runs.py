@@ -134,6 +134,16 @@ def test_each_enrollment_has_its_own_state(api: Api) -> None:
     assert bookmarks(both) == {ENROLLMENT: "2026-11-01", OTHER: "2026-11-01"}
 
 
+def test_each_enrollment_has_its_own_currency(api: Api) -> None:
+    keys = [{"enrollment_number": number, "api_key": api.key(number)} for number in (ENROLLMENT, OTHER)]
+    keys[1]["currency"] = "USD"
+    output = run(
+        settings(api, enrollment_number=None, api_key=None, enrollments=keys, start_date="2026-11", currency="EUR")
+    )
+    found = {(row["enrollment_number"], row["billing_currency"]) for row in output.records("usage_details")}
+    assert found == {(ENROLLMENT, "EUR"), (OTHER, "USD")}
+
+
 def test_a_failure_in_the_second_enrollment_keeps_the_firsts_state(api: Api) -> None:
     keys = [{"enrollment_number": number, "api_key": api.key(number)} for number in (ENROLLMENT, OTHER)]
     api.set_faults(["400@5"])

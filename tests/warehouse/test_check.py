@@ -209,6 +209,16 @@ def test_completeness_is_percent_filled_and_a_fall_is_noted(warehouse: Warehouse
     assert september.notes == ["cost_center is filled in 50.0 % of the rows, in 100.0 % of 2026-08"]
 
 
+def test_nothing_is_said_of_the_completeness_of_a_month_without_rows(warehouse: Warehouse) -> None:
+    warehouse.load([1.0] * 4, cost_center="cc")
+    warehouse.load([], month=SEPTEMBER)
+    august, september = checked(warehouse).months
+    assert (quality_of(august).filled["cost_center"], quality_of(september).filled["cost_center"]) == (100.0, None)
+    assert september.notes == []
+    (line,) = [line for line in run(warehouse.config, "check").output.splitlines() if line.startswith("cost_center")]
+    assert line.split() == ["cost_center", "100.0", "-"]
+
+
 def test_a_restatement_is_told_by_application(warehouse: Warehouse) -> None:
     warehouse.load([1.0, 2.0, 3.0], resource_tracking=["PAYROLL", "SHOP", "GONE"])
     warehouse.load([1.0, 2.5, 4.0], snapshot=SECOND, resource_tracking=["PAYROLL", "SHOP", "SHOP"])

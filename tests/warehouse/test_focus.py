@@ -114,7 +114,12 @@ def test_a_quantity_is_consumed_units_only_where_a_block_is_one_unit(
 
 @pytest.mark.parametrize(
     ("charge_type", "category"),
-    [(None, ("Usage", None)), ("Usage", ("Usage", None)), ("Refund", ("Purchase", "Correction"))],
+    [
+        (None, ("Usage", None)),
+        ("Usage", ("Usage", None)),
+        ("Purchase", ("Purchase", None)),
+        ("Refund", ("Purchase", "Correction")),
+    ],
 )
 def test_a_charge_type_is_a_category_and_a_class(
     warehouse: Warehouse, charge_type: str | None, category: tuple[str, str | None]
