@@ -68,7 +68,9 @@ OTHER_STATUS = Kind("any other status below 500 (redirects are not followed)", H
 NOT_AN_OBJECT = Kind("200, a row in `content` is not a JSON object", Handling.STOP, _ASK)
 BAD_LINK = Kind("200, `nextLink` is not text", Handling.STOP, _ASK)
 LINKS_DIFFER = Kind("200, two links to the next page that differ", Handling.STOP, _ASK)
-UNKNOWN_LINK = Kind("200, a member with another name that looks like a link or continuation", Handling.STOP, _ASK)
+UNKNOWN_LINK = Kind(
+    "200, a member with another name or place that looks like a link or continuation", Handling.STOP, _ASK
+)
 LINK_ELSEWHERE = Kind("`nextLink` has another scheme, host or port than `api_url`", Handling.STOP, _SAME_HOST)
 LINK_OTHER_PATH = Kind("`nextLink` has another path than the month's first request", Handling.STOP, _SAME_HOST)
 LINK_OTHER_MONTH = Kind("`nextLink` does not name the month, once, in its parameter `month`", Handling.STOP, _ASK)

@@ -7,7 +7,7 @@ along. So whatever looks like a link is one that can be read, or an error.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -47,15 +47,14 @@ def next_link(members: Mapping[str, msgspec.Raw]) -> str | None:
         members: an answer's members beside `content` that are neither null nor empty.
 
     Raises:
-        AnswerError: if a link is not text, two differ, or a member looks like a link and has another name.
+        AnswerError: if a link is not text, two differ, or a member looks like a link and has another name or place.
     """
     links = set()
     for name, value in members.items():
-        plain = plain_name(name)
-        if plain in _LINK_NAMES:
+        if plain_name(name) in _LINK_NAMES:
             links.add(_text(value))
-        elif _LINK_LIKE.search(plain) and bytes(value) != b"false":
-            raise AnswerError(kinds.UNKNOWN_LINK, f"`{name[:_LINK_SHOWN]}`")
+        elif (found := _link_within(name, value)) is not None:
+            raise AnswerError(kinds.UNKNOWN_LINK, f"`{found[:_LINK_SHOWN]}`")
     if len(links) > 1:
         raise AnswerError(kinds.LINKS_DIFFER)
     return links.pop() if links else None
@@ -84,6 +83,29 @@ def check_next_link(link: str, first_url: str, month: str, followed: set[str]) -
     query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
     if [value for name, value in query if name.casefold() == _MONTH_PARAMETER] != [month]:
         raise AnswerError(kinds.LINK_OTHER_MONTH, shown)
+
+
+def _link_within(name: str, value: msgspec.Raw) -> str | None:
+    """Return the path to what looks like a link and is neither empty nor false; None without one."""
+    try:
+        return _link_like({name: msgspec.json.decode(value)})
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise AnswerError(kinds.MALFORMED, str(error)) from None
+
+
+def _link_like(value: Any) -> str | None:  # noqa: ANN401 - whatever stands beside the rows
+    if isinstance(value, list):
+        return next((found for entry in value if (found := _link_like(entry)) is not None), None)
+    if not isinstance(value, dict):
+        return None
+    for name, entry in value.items():
+        if entry in (None, "", [], {}) or entry is False:
+            continue
+        if _LINK_LIKE.search(plain_name(name)):
+            return str(name)
+        if (found := _link_like(entry)) is not None:
+            return f"{name}.{found}"
+    return None
 
 
 def _text(value: msgspec.Raw) -> str:

@@ -50,6 +50,7 @@ PAGES = [
         kinds.EMPTY_MONTH,
     ),
     (200, b'{"content":[],"nextLink":"%s","id":"7"}' % LINK.encode(), kinds.EMPTY_PAGE),
+    (200, b'{"content":[{"AccountName":"a"}],"page":{"nextLink":null,"hasMore":false,"links":[]}}', kinds.ROWS),
 ]
 FAILURES = [
     (204, b"", kinds.OTHER_STATUS),
@@ -90,6 +91,9 @@ FAILURES = [
     (200, b'{"content":[],"total":12}', kinds.SAYS_MORE),
     *((200, b'{"content":[{}],"%s":"x"}' % name.encode(), kinds.UNKNOWN_LINK) for name in LINK_LIKE),
     (200, b'{"content":[],"hasMore":true}', kinds.UNKNOWN_LINK),
+    *((200, b'{"content":[{}],"page":{"%s":"x"}}' % name.encode(), kinds.UNKNOWN_LINK) for name in LINK_NAMES),
+    (200, b'{"content":[{}],"pages":[1,{"more":{"hasMore":true}}]}', kinds.UNKNOWN_LINK),
+    (200, b'{"content":[{}],"pages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", kinds.MALFORMED),
     (200, CSV_HEADER + b'"donald.duck","Platform","03/01/2017",\r\n', kinds.CSV_ROWS),
     (200, b'"Usage Data Extract",\r\n"donald.duck","Platform","03/01/2017",\r\n', kinds.CSV_ROWS),
 ]
