@@ -84,6 +84,18 @@ class Project:
         """The literal command, in a process group of its own."""
         return self.start_meltano(*PIPELINE, **settings)
 
+    def start_and_hold(self) -> subprocess.Popen[str]:
+        """The literal command, held by the API in mid-month, when mapper and loader read what the tap has written."""
+        self.api.set_faults(["timeout=600@3-999"])
+        process = self.start_pipeline()
+        assert process.stdout is not None
+        awaited = {"tracking patterns from", "is listening for input"}
+        for line in process.stdout:
+            awaited = {phrase for phrase in awaited if phrase not in line}
+            if not awaited:
+                return process
+        raise AssertionError("it ended before")
+
     def pipeline(self, **settings: str) -> subprocess.CompletedProcess[str]:
         """The literal command, to its end."""
         return self.meltano(*PIPELINE, **settings)

@@ -10,7 +10,6 @@ import pytest
 from pipeline.project import ENROLLMENT, ROOT
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -28,19 +27,6 @@ def settings_files() -> dict[Path, str]:
     return found
 
 
-def start_and_hold(project: Project, **settings: str) -> subprocess.Popen[str]:
-    """The literal command, held by the API in mid-month, when mapper and loader read what the tap has written."""
-    project.api.set_faults(["timeout=600@3-999"])
-    process = project.start_pipeline(**settings)
-    assert process.stdout is not None
-    awaited = {"tracking patterns from", "is listening for input"}
-    for line in process.stdout:
-        awaited = {phrase for phrase in awaited if phrase not in line}
-        if not awaited:
-            return process
-    raise AssertionError("it ended before")
-
-
 @pytest.mark.parametrize("from_file", [False, True], ids=["api_key", "api_key_file"])
 def test_settings_files_are_for_this_user_only_have_no_key_of_a_file_and_go_with_the_next_run(
     new_project: Callable[..., Project], *, from_file: bool
@@ -53,7 +39,7 @@ def test_settings_files_are_for_this_user_only_have_no_key_of_a_file_and_go_with
         path.chmod(0o600)
         project.settings |= {KEY: "", f"{KEY}_FILE": str(path)}
     before = settings_files().keys()
-    process = start_and_hold(project)
+    process = project.start_and_hold()
     try:
         running = {path: text for path, text in settings_files().items() if path not in before}
         assert {path.name.split(".")[0] for path in running} == {"tap", "mapper", "target"}
