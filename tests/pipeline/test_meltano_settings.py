@@ -127,13 +127,18 @@ def test_a_mappings_settings_come_from_the_variables_of_its_configuration(
 
 
 @pytest.mark.parametrize("plugin", PLUGINS["utilities"], ids=lambda plugin: plugin["name"])
-def test_a_utilitys_variables_come_from_those_that_its_env_names(plugin: dict[str, Any], meltano_database: str) -> None:
-    env = plugin.get("env", {})
-    variables = {variable: f"2026-0{number}" for number, variable in enumerate(sorted(variables_in(env)), 1)}
-    asked = [argument for name in env for argument in ("--print-var", name)]
+@pytest.mark.parametrize("own", [False, True], ids=["by the variables of its configuration", "by its own variables"])
+def test_a_utilitys_settings_reach_it_as_the_variables_that_it_reads(
+    plugin: dict[str, Any], meltano_database: str, *, own: bool
+) -> None:
+    config, read = plugin["config"], {setting["name"]: setting["env"] for setting in plugin["settings"]}
+    assert config.keys() == read.keys()
+    named = read.values() if own else variables_in(config)
+    variables = {variable: f"2026-0{number}" for number, variable in enumerate(sorted(named), 1)}
+    asked = [argument for variable in read.values() for argument in ("--print-var", variable)]
     printed = invoke(meltano_database, variables, *asked, plugin["name"], "--help").splitlines()
-    for name, value in env.items():
-        assert f"{name}={filled_in(value, variables)}" in printed
+    for name, value in config.items():
+        assert f"{read[name]}={variables[read[name]] if own else filled_in(value, variables)}" in printed
 
 
 def test_the_tap_takes_every_default_as_meltano_hands_it_on(meltano_database: str) -> None:
