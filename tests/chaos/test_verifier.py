@@ -160,6 +160,19 @@ def test_an_empty_month_in_place_of_a_full_one_is_seen_whatever_the_api_said(sit
     assert "an empty month" in loss
 
 
+def test_a_month_that_nobody_asked_for_is_seen(site: Site) -> None:
+    history = known(site)
+    execute(
+        site,
+        f"INSERT INTO {{db}}.{MONTH_ROWS} SELECT * REPLACE (toDate('2026-12-01') AS billing_month, "
+        "toUInt64(0) AS row_count, toUInt64(0) AS received_row_count, toUInt64(0) AS staged_row_count, "
+        f"toUInt64(0) AS rejected_row_count) FROM "
+        f"(SELECT * FROM {{db}}.{MONTH_ROWS} WHERE {newest(MONTH_ROWS)})",
+    )
+    (loss,) = history.losses(site, Ended([0], ""))
+    assert loss == "2026-12: a month that nobody asked for is published"
+
+
 def test_a_success_that_published_nothing_new_is_seen(site: Site) -> None:
     history = known(site)
     site.restate(MONTHS[2])
