@@ -1,4 +1,4 @@
-"""On a cluster the loader's statements have the settings by which nobody misses a row; the engine is one of one host."""
+"""On a cluster the loader's statements have settings by which nobody misses a row; the engine is one of one host."""
 
 from __future__ import annotations
 
