@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import csv
 import io
+import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from mapper_azure_billing_tracking.client import WarehouseError, connect, explained
-from mapper_azure_billing_tracking.ddl import create_replacing, literal, local_name, on_cluster, qualified
+from mapper_azure_billing_tracking.cluster import find_incomplete_hosts
+from mapper_azure_billing_tracking.ddl import create_everywhere, engine_everywhere, literal, on_cluster, qualified
 from mapper_azure_billing_tracking.pattern_csv import unguarded
 from mapper_azure_billing_tracking.pattern_search import contained
 
@@ -135,10 +137,12 @@ def _short(text: str, limit: int = 60) -> str:
 def import_tags(config: ClickHouseConfig, tags: Sequence[ApplicationTag]) -> None:
     """Replace the content of d_application_tag; a reader sees the old patterns or the new ones, never none.
 
-    The table is made if it is missing. The new content goes into a table of its own, which then takes the name.
+    The table is made if it is missing. The new content goes into a table of its own, which then takes the name; on a
+    cluster each host has the whole table, and takes the new one once all of them have its rows.
 
     Raises:
-        WarehouseError: there is no pattern in `tags`, or ClickHouse can't be reached or refuses.
+        WarehouseError: there is no pattern in `tags`, ClickHouse can't be reached or refuses, or a host of the cluster
+            lacks the table.
     """
     if not any(tag.resource_tracking.strip() for tag in tags):
         raise WarehouseError("There is no pattern to import, and the ones in ClickHouse are kept.")
@@ -161,13 +165,19 @@ def list_tags(config: ClickHouseConfig, table: str = TABLE) -> list[tuple[str, s
 
 
 def _replace(client: Client, config: ClickHouseConfig, tags: Sequence[ApplicationTag]) -> None:
-    for statement in create_replacing(TABLE, _COLUMNS, _ORDER_BY, config).values():
-        client.command(statement)
+    if config.cluster:
+        _refuse_incomplete_hosts(client, config, config.cluster)
+    # The table of each import has a path of its own in Keeper: the one before keeps its own until it is dropped.
+    path_end = uuid.uuid4().hex
+    client.command(create_everywhere(TABLE, _COLUMNS, _ORDER_BY, f"{path_end}-first", config))
     _refuse_other_table(client, config)
+    table, incoming = (qualified(config, name) for name in (TABLE, f"{TABLE}_incoming"))
     cluster = on_cluster(config)
-    table, incoming = (qualified(config, local_name(config, name)) for name in (TABLE, f"{TABLE}_incoming"))
     client.command(f"DROP TABLE IF EXISTS {incoming}{cluster} SYNC")
-    client.command(f"CREATE TABLE {incoming}{cluster} AS {table}")
+    engine = (
+        f" ENGINE = {engine_everywhere(config, TABLE, path_end)} ORDER BY ({', '.join(_ORDER_BY)})" if cluster else ""
+    )
+    client.command(f"CREATE TABLE {incoming}{cluster} AS {table}{engine}")
     # As text, since the table may be the user's own, with an id of another type.
     lines = io.StringIO()
     # Quoted, since ClickHouse trims what is not.
@@ -179,8 +189,19 @@ def _replace(client: Client, config: ClickHouseConfig, tags: Sequence[Applicatio
         raise WarehouseError(
             f"The columns of {config.database}.{TABLE} can't hold the patterns as they are: the old ones are kept."
         )
+    if cluster:
+        # Ends when every host has the rows, or with an error if one can't be reached: then all keep the old ones.
+        client.command(f"SYSTEM SYNC REPLICA{cluster} {incoming}")
     client.command(f"EXCHANGE TABLES {incoming} AND {table}{cluster}")
     client.command(f"DROP TABLE {incoming}{cluster} SYNC")
+
+
+def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: str) -> None:
+    for host in find_incomplete_hosts(client, cluster, config.database, [TABLE]):
+        raise WarehouseError(
+            f"The host {host} of cluster {cluster} lacks the table {config.database}.{TABLE}, which others have: make "
+            "it there as SHOW CREATE TABLE has it on one of them, and import again; the old patterns are kept."
+        )
 
 
 def _refuse_other_table(client: Client, config: ClickHouseConfig) -> None:
@@ -196,7 +217,7 @@ def _refuse_other_table(client: Client, config: ClickHouseConfig) -> None:
     engine = client.command(
         f"SELECT engine FROM system.tables WHERE database = {literal(config.database)} AND name = {literal(TABLE)}"
     )
-    if config.cluster and engine != "Distributed":
+    if config.cluster and engine != "ReplicatedReplacingMergeTree":
         raise WarehouseError(
             f"The table {config.database}.{TABLE} was not made by `patterns import`: its engine is {engine}."
         )

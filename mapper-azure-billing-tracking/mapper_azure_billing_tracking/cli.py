@@ -75,6 +75,13 @@ class _Commands(click.Group):
     help="Type of the columns tags and additional_info.",
 )
 @click.option("--cluster", envvar="CLICKHOUSE_CLUSTER", show_envvar=True, help="Cluster on which the tables are.")
+@click.option(
+    "--keeper-path",
+    envvar="CLICKHOUSE_KEEPER_PATH",
+    default=_DEFAULTS["keeper_path"],
+    show_envvar=True,
+    help="Path in Keeper below which a cluster's replicated tables are.",
+)
 @click.version_option(package_name="mapper-azure-billing-tracking")
 @click.pass_context
 def main(ctx: click.Context, /, user: str, password_file: Path | None, **connection: Any) -> None:  # noqa: ANN401 - options

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
+from mapper_azure_billing_tracking import cluster
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _AUTHENTICATION_FAILED = 516
 _UNKNOWN_TABLE = 60
 _UNKNOWN_DATABASE = 81
+_REPLICA_BEHIND = 289
 _TRANSPORT_CAUSES = {
     "NameResolutionError": "the host name is not known",
     "Connection refused": "nothing answers on this port",
@@ -66,7 +69,7 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     """
     try:
         yield
-    except ClickHouseError as error:
+    except (ClickHouseError, cluster.ClusterError) as error:
         place = f"ClickHouse at {config.host}:{config.port}, database {config.database}"
         raise WarehouseError(f"{place}: can't {purpose}: {_cause(error, config)}.") from error
 
@@ -76,7 +79,7 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
     for name in ("clickhouse_connect", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with explained(config, "connect"):
-        return clickhouse_connect.get_client(
+        client = clickhouse_connect.get_client(
             host=config.host,
             port=config.port,
             username=config.username,
@@ -90,9 +93,13 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
             autogenerate_session_id=False,  # nothing here needs a session, and a session allows one query at a time
             tz_mode="aware",
         )
+        if config.cluster:
+            for name, value in cluster.settings(client, config.cluster).items():
+                client.set_client_setting(name, value)
+        return client
 
 
-def _cause(error: ClickHouseError, config: ClickHouseConfig) -> str:
+def _cause(error: Exception, config: ClickHouseConfig) -> str:
     code = error.code if isinstance(error, DatabaseError) else None
     if code == _AUTHENTICATION_FAILED:
         return f"user {config.username} or the password is wrong"
@@ -100,6 +107,8 @@ def _cause(error: ClickHouseError, config: ClickHouseConfig) -> str:
         return "the database doesn't exist; `azure-billing-warehouse create` makes it"
     if code == _UNKNOWN_TABLE:
         return "a table is missing; `azure-billing-warehouse create` makes them"
+    if code == _REPLICA_BEHIND:
+        return "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)"
     text = str(error)
     for sign, sentence in _TRANSPORT_CAUSES.items():
         if sign in text:

@@ -52,6 +52,11 @@ class ClickHouseConfig(Settings):
         title="Cluster",
         description="Cluster on which the tables are made: ON CLUSTER, Replicated engines, a Distributed table.",
     )
+    keeper_path: str = Field(
+        "/clickhouse/tables/{shard}",
+        title="Keeper path",
+        description="Path in Keeper below which a cluster's replicated tables are; it has the macro `{shard}`.",
+    )
 
     @field_validator("database")
     @classmethod
@@ -60,6 +65,14 @@ class ClickHouseConfig(Settings):
         if not database.isprintable() or set(database) & set("'\"`\\"):
             raise ValueError("it has a quote, a backslash or a control character")
         return database
+
+    @field_validator("keeper_path")
+    @classmethod
+    def _path_by_shard(cls, path: str) -> str:
+        """Tables with one path are replicas of each other, so that shards need paths of their own."""
+        if not path.startswith("/") or path.endswith("/") or "{shard}" not in path or "{uuid}" in path:
+            raise ValueError("it must begin with /, not end with it, have {shard} and not have {uuid}")
+        return path
 
 
 class PatternsConfig(Settings):

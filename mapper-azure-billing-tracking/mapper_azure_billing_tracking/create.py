@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mapper_azure_billing_tracking import ddl, focus
+from mapper_azure_billing_tracking import application_tags, ddl, focus
 from mapper_azure_billing_tracking.client import WarehouseError, connect, connect_server, explained
+from mapper_azure_billing_tracking.cluster import find_incomplete_hosts
 from mapper_azure_billing_tracking.column_types import holds
 from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.views import OURS, create_view, fingerprint, view_queries
@@ -41,16 +42,51 @@ def ensure_tables(config: ClickHouseConfig) -> None:
     Everything is looked at before anything is changed.
 
     Raises:
-        WarehouseError: ClickHouse can't be used, or a table can't hold the bill: with the statements to run.
+        WarehouseError: ClickHouse can't be used, a table can't hold the bill (with the statements to run), or a host of
+            the cluster lacks a table.
     """
     with connect_server(config) as server, explained(config, "create the database"):
-        found = server.query("SELECT 1 FROM system.databases WHERE name = {name:String}", {"name": config.database})
-        if not found.result_rows:
+        found = server.query(
+            "SELECT engine, (SELECT value FROM system.settings WHERE name = 'cloud_mode') "
+            "FROM system.databases WHERE name = {name:String}",
+            {"name": config.database},
+        ).result_rows
+        if not found:
             server.command(ddl.create_database(config))
+        else:
+            engine, cloud_mode = found[0]
+            _refuse_replicated_database(engine, cloud_mode, config)
     with connect(config) as client, explained(config, "create the tables and views"):
+        if config.cluster:
+            _refuse_incomplete_hosts(client, config, config.cluster)
         needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(client, model, config)]
         for statement in [*needed, *_derived_statements(client, config)]:
             client.command(statement)
+
+
+def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouseConfig) -> None:
+    """Such a database runs each statement on all its hosts, and takes neither ON CLUSTER nor CREATE TABLE AS SELECT.
+
+    ClickHouse Cloud has its own kind, where every table is on all hosts.
+    """
+    if engine == "Replicated" and cloud_mode != "1":
+        raise WarehouseError(
+            f"The database {config.database} on {config.host}:{config.port} has the engine Replicated, which takes "
+            "neither ON CLUSTER nor the tables of the bill: set another database (CLICKHOUSE_DATABASE), which is then "
+            "made with the engine Atomic, and CLICKHOUSE_CLUSTER for its tables to be on every host."
+        )
+
+
+def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: str) -> None:
+    models = [table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)]
+    derived = [*(look_up.table for look_up in focus.LOOK_UPS), *_queries(config)]
+    incomplete = find_incomplete_hosts(client, cluster, config.database, [*models, *derived, application_tags.TABLE])
+    for host, tables in incomplete.items():
+        raise WarehouseError(
+            f"The host {host} of cluster {cluster} lacks tables of {config.database} that others have: "
+            f"{', '.join(tables)}; make them there as SHOW CREATE TABLE has them on one of the others, so that their "
+            "paths in Keeper are the same, and start again."
+        )
 
 
 def _table_statements(client: Client, model: type[StagingTable], config: ClickHouseConfig) -> list[str]:
@@ -100,7 +136,10 @@ def _listed(key: str) -> tuple[str, ...]:
 
 def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConfig) -> WarehouseError:
     place = f"ClickHouse's table {config.database}.{table} can't hold the bill"
-    return WarehouseError(f"{place}: {fault}; run this and start again: {'; '.join(cure)}")
+    is_renamed = any(statement.startswith("RENAME") for statement in cure)
+    # A table that is renamed keeps its path in Keeper, where the new one would meet it.
+    elsewhere = " with another keeper_path" if is_renamed and table.endswith("_local") and config.cluster else ""
+    return WarehouseError(f"{place}: {fault}; run this and start again{elsewhere}: {'; '.join(cure)}")
 
 
 def _column_statements(

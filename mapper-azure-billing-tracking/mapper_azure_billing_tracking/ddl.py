@@ -54,6 +54,28 @@ def local_name(config: ClickHouseConfig, table: str) -> str:
     return f"{table}_local" if config.cluster else table
 
 
+def replicated_engine(config: ClickHouseConfig, table: str) -> str:
+    """The engine of a table that each replica of a shard has.
+
+    Names are written out in its path: a table whose path has the macros {database} or {table} can't be renamed, and one
+    by {uuid} that is made anew on one host is no replica of the others.
+    """
+    path = f"{config.keeper_path}/{config.database}/{table}"
+    return f"ReplicatedReplacingMergeTree({literal(path)}, '{{replica}}')"
+
+
+def engine_everywhere(config: ClickHouseConfig, table: str, path_end: str) -> str:
+    """The engine of a table that each host of the cluster has whole: all are replicas of each other.
+
+    Args:
+        config: The connection's configuration.
+        table: The table's name.
+        path_end: What tells this table's path in Keeper from those of the tables that it replaces.
+    """
+    path = f"{config.keeper_path.replace('{shard}', 'all')}/{config.database}/{table}/{path_end}"
+    return f"ReplicatedReplacingMergeTree({literal(path)}, '{{shard}}_{{replica}}')"
+
+
 def column_type(column: Column, config: ClickHouseConfig) -> str:
     """A column's ClickHouse type; a JSON column is a String where the configuration says so."""
     return "String" if _is_text_object(column, config) else column.clickhouse.type
@@ -72,35 +94,28 @@ def create_database(config: ClickHouseConfig) -> str:
 def create_tables(model: type[StagingTable], config: ClickHouseConfig) -> dict[str, str]:
     """Statement by name of each table that a model needs: one, or the local and the Distributed one on a cluster."""
     columns = [_definition(column, config) for column in model.columns()]
-    return create_replacing(model.table, columns, model.order_by, config, partition_by=partition_key(model))
-
-
-def create_replacing(
-    table: str,
-    columns: Sequence[str],
-    order_by: Sequence[str],
-    config: ClickHouseConfig,
-    *,
-    partition_by: Sequence[str] = (),
-) -> dict[str, str]:
-    """As `create_tables`, for columns written out: rows equal in `order_by` become one row, on whichever replica."""
-    local = local_name(config, table)
-    engine = "ReplicatedReplacingMergeTree" if config.cluster else "ReplacingMergeTree"
-    body = ",\n    ".join(columns)
+    table, local = model.table, local_name(config, model.table)
+    engine = replicated_engine(config, local) if config.cluster else "ReplacingMergeTree"
+    partition_by = partition_key(model)
     partitioned = f"\nPARTITION BY ({_names(partition_by)})" if partition_by else ""
-    statements = {
-        local: f"CREATE TABLE IF NOT EXISTS {qualified(config, local)}{on_cluster(config)}\n(\n    {body}\n)\n"
-        f"ENGINE = {engine}{partitioned}\nORDER BY ({_names(order_by)})"
-    }
+    statements = {local: _create(local, columns, f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)})", config)}
     if config.cluster:
         # A row that is delivered again must reach the shard it is on: the key has only columns of the sorting key.
-        shard_by = [name for name in order_by if name in SNAPSHOT_KEY] or order_by
-        statements[table] = (
-            f"CREATE TABLE IF NOT EXISTS {qualified(config, table)}{on_cluster(config)}\n(\n    {body}\n)\n"
-            f"ENGINE = Distributed({literal(config.cluster)}, {literal(config.database)}, {literal(local)}, "
+        shard_by = [name for name in model.order_by if name in SNAPSHOT_KEY]
+        engine = (
+            f"Distributed({literal(config.cluster)}, {literal(config.database)}, {literal(local)}, "
             f"cityHash64({_names(shard_by)}))"
         )
+        statements[table] = _create(table, columns, engine, config)
     return statements
+
+
+def create_everywhere(
+    table: str, columns: Sequence[str], order_by: Sequence[str], path_end: str, config: ClickHouseConfig
+) -> str:
+    """The statement that makes a table of few rows, which on a cluster each host has whole: `engine_everywhere`."""
+    engine = engine_everywhere(config, table, path_end) if config.cluster else "ReplacingMergeTree"
+    return _create(table, columns, f"{engine}\nORDER BY ({_names(order_by)})", config)
 
 
 def add_column(table: str, column: Column, config: ClickHouseConfig) -> str:
@@ -131,6 +146,12 @@ def delete_rows(table: str, condition: str, config: ClickHouseConfig) -> str:
     """The statement that deletes rows of a table that isn't partitioned by snapshot, and ends when they are gone."""
     local = qualified(config, local_name(config, table))
     return f"ALTER TABLE {local}{on_cluster(config)} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
+
+
+def _create(table: str, columns: Sequence[str], engine: str, config: ClickHouseConfig) -> str:
+    body = ",\n    ".join(columns)
+    head = f"CREATE TABLE IF NOT EXISTS {qualified(config, table)}{on_cluster(config)}"
+    return f"{head}\n(\n    {body}\n)\nENGINE = {engine}"
 
 
 def _definition(column: Column, config: ClickHouseConfig) -> str:

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from mapper_azure_billing_tracking.client import WarehouseError, connect, explained, read_clock
+from mapper_azure_billing_tracking.cluster import in_turn
 from mapper_azure_billing_tracking.config import read_months
 from mapper_azure_billing_tracking.ddl import SNAPSHOT_KEY, qualified
 from mapper_azure_billing_tracking.staging import TABLES, BillingMonth, SnapshotClaim
@@ -29,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 _KEY = ", ".join(SNAPSHOT_KEY)
 _INSTANT = "parseDateTime64BestEffort({{{name}:String}}, 3, 'UTC')"
-# On a cluster a claim must be where the next one looks for it when its statement ends: it isn't handed on in the
-# background, and both go to the first host that answers, in the cluster's own order.
-_ON_CLUSTER = {"insert_distributed_sync": 1, "prefer_localhost_replica": 0, "load_balancing": "in_order"}
 
 
 class LoadRefusedError(Exception):
@@ -226,24 +224,21 @@ class LoadGuard:
         """Write our claim, then count those of other loads: of two at a time at least one sees the other's."""
         table = qualified(self._clickhouse, SnapshotClaim.table)
         instant = _INSTANT.format(name="snapshot")
-        settings = dict(_ON_CLUSTER) if self._clickhouse.cluster else {}
         parameters = {
             "enrollment": snapshot.enrollment_number,
             "month": snapshot.billing_month.isoformat(),
             "snapshot": _text(snapshot.snapshot_at),
             "load": self._load_id,
         }
-        client.command(
+        claim = (
             f"INSERT INTO {table} ({_KEY}, load_id) "
-            f"SELECT {{enrollment:String}}, {{month:Date}}, {instant}, {{load:String}}",
-            parameters,
-            settings=settings,
+            f"SELECT {{enrollment:String}}, {{month:Date}}, {instant}, {{load:String}}"
         )
+        in_turn(lambda: client.command(claim, parameters))
         ((others,),) = client.query(
             f"SELECT countIf(load_id != {{load:String}}) FROM {table} WHERE enrollment_number = {{enrollment:String}} "
             f"AND billing_month = {{month:Date}} AND snapshot_at = {instant}",
             parameters,
-            settings=settings,
         ).result_rows
         return int(others)
 

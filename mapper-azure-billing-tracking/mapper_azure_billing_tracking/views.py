@@ -46,6 +46,11 @@ def view_queries(config: ClickHouseConfig) -> dict[str, str]:
     }
 
 
+def _consistent(config: ClickHouseConfig) -> str:
+    """What ends a query on staging tables: on a cluster a replica that lacks rows then refuses it."""
+    return "\nSETTINGS select_sequential_consistency = 1" if config.cluster else ""
+
+
 def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
     """The statement that makes a view or replaces it; its comment is its `fingerprint`."""
     head = f"CREATE OR REPLACE VIEW {qualified(config, name)}{on_cluster(config)} AS"
@@ -84,7 +89,7 @@ LEFT JOIN
     INNER JOIN (SELECT _partition_id AS partition_id, {_KEY} FROM {detail} GROUP BY partition_id, {_KEY})
         AS partition ON partition.partition_id = counted.partition_id
 ) AS staged
-ON {joined}"""
+ON {joined}{_consistent(config)}"""
 
 
 def _published_months(config: ClickHouseConfig) -> str:
@@ -99,4 +104,4 @@ def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:
     chosen = "partition_id" if model is AzureBillingDetail else _KEY
     return f"""SELECT {columns}
 FROM {qualified(config, model.table)} FINAL
-WHERE {key} {is_in(config)} (SELECT {chosen} FROM {qualified(config, MONTHS)})"""
+WHERE {key} {is_in(config)} (SELECT {chosen} FROM {qualified(config, MONTHS)}){_consistent(config)}"""

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from chdb.session import Session
@@ -15,8 +16,8 @@ from sandbox.clickhouse_sql import Statement, quote, read_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+_CLUSTER = Path(__file__).with_name("clickhouse_cluster.xml")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -128,7 +129,7 @@ class Engine:
             self._first = None
 
     def _open(self) -> _Handle:
-        return cast("_Handle", Session(self._folder))  # type: ignore[no-untyped-call]
+        return cast("_Handle", Session(f"{self._folder}?config-file={_CLUSTER}"))  # type: ignore[no-untyped-call]
 
     def _run(self, statement: Statement, request: Request) -> Answer:
         self._forget_idle_sessions()

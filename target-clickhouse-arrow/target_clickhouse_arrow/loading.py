@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy.engine import make_url
 
+from target_clickhouse_arrow import cluster
 from target_clickhouse_arrow.errors import LoadError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Warehouse:
 
     Args:
         config: the target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`, `secure`
-            and `verify`.
+            and `verify`; and `cluster`.
 
     Attributes:
         name: host and port, for messages.
@@ -52,6 +53,7 @@ class Warehouse:
             LoadError: if the settings name another driver than `http`.
         """
         self._access = _access(config)
+        self._cluster = config.get("cluster") or None
         self.name = f"{self._access['host']}:{self._access['port']}"
 
     def connect(self, waits: Sequence[float] = WAITS) -> Client:
@@ -63,18 +65,34 @@ class Warehouse:
             waits: seconds between the attempts.
 
         Raises:
-            LoadError: if the server can't be reached or does not let this user in.
+            LoadError: if the server can't be reached, does not let this user in or doesn't know the cluster.
         """
         try:
-            return clickhouse_connect.get_client(
+            client = clickhouse_connect.get_client(
                 **self._access, autogenerate_session_id=False, show_clickhouse_errors="scrub"
             )
+            for name, value in self._settings(client).items():
+                client.set_client_setting(name, value)
         except ClickHouseError as error:
             if not waits or not _was_refused(error):
                 raise LoadError(f"ClickHouse at {self.name} can't be used: {_cause(error)}") from error
+        else:
+            return client
         logger.warning("ClickHouse at %s refuses connections; next attempt in %.0f s.", self.name, waits[0])
         time.sleep(waits[0])
         return self.connect(waits[1:])
+
+    def settings(self) -> dict[str, str | int]:
+        """What each statement sets: nothing without a cluster.
+
+        Raises:
+            LoadError: as `connect` does.
+        """
+        with self.connect() as client:
+            return self._settings(client)
+
+    def _settings(self, client: Client) -> dict[str, str | int]:
+        return cluster.settings(client, self._cluster) if self._cluster else {}
 
     def insert(self, client: Client, table: str, rows: pa.Table, origin: object) -> None:
         """Inserts `rows` into `table` by column name; columns that are not in `rows` get their defaults.
@@ -93,7 +111,7 @@ class Warehouse:
             columns = {row["name"]: row["type"] for row in client.query(f"DESCRIBE TABLE {table}").named_results()}
             _check(rows, columns)
             if rows.num_rows:
-                client.insert_arrow(table, rows, settings=ONE_BLOCK)
+                cluster.in_turn(lambda: client.insert_arrow(table, rows, settings=ONE_BLOCK))
         except (ClickHouseError, ValueError) as error:
             reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {_cause(error)}"
             raise LoadError(reason) from error

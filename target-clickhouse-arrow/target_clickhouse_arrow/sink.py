@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_clickhouse.sinks import ClickhouseSink
 
+from target_clickhouse_arrow.connector import ClickhouseClusterConnector
 from target_clickhouse_arrow.errors import LoadError
 from target_clickhouse_arrow.files import local_path, read_table, require_inside, require_local_files
 from target_clickhouse_arrow.loading import Warehouse
@@ -26,6 +27,7 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
     which gets Arrow files only keeps the types it has, and a missing one is an error.
     """
 
+    connector_class = ClickhouseClusterConnector
     _is_set_up = False
 
     def setup(self) -> None:

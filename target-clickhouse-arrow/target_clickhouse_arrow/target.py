@@ -33,6 +33,12 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
                 "description": "Folder below which Arrow files are loaded, and then deleted; a file elsewhere is an "
                 "error. The system's temporary folder by default.",
             },
+            "cluster": {
+                "type": ["string", "null"],
+                "title": "Cluster",
+                "description": "Cluster on which the tables are, as in system.clusters: inserts wait for a majority of "
+                "the replicas.",
+            },
         },
     }
 
