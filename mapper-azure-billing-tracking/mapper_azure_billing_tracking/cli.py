@@ -67,6 +67,13 @@ class _Commands(click.Group):
     "--verify/--no-verify", envvar="CLICKHOUSE_VERIFY", default=True, show_envvar=True, help="Verify its certificate."
 )
 @click.option(
+    "--ca-cert",
+    envvar="CLICKHOUSE_CA_CERT",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="File with the certificates (PEM) of the authorities to trust, instead of the system's.",
+)
+@click.option(
     "--json-type",
     envvar="CLICKHOUSE_JSON_TYPE",
     default=_DEFAULTS["json_type"],

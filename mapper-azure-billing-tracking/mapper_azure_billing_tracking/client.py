@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from mapper_azure_billing_tracking import cluster
+from mapper_azure_billing_tracking.tls import WANTS_TLS, authorities_fault, tls_fault, wants_tls
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
 
     from mapper_azure_billing_tracking.config import ClickHouseConfig
 
-_AUTHENTICATION_FAILED = 516
-_UNKNOWN_TABLE = 60
-_UNKNOWN_DATABASE = 81
-_REPLICA_BEHIND = 289
+_SERVER_CAUSES = {
+    516: "user {username} or the password is wrong",  # AUTHENTICATION_FAILED
+    81: "the database doesn't exist; `azure-billing-warehouse create` makes it",  # UNKNOWN_DATABASE
+    60: "a table is missing; `azure-billing-warehouse create` makes them",  # UNKNOWN_TABLE
+    289: "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)",
+}
 _TRANSPORT_CAUSES = {
     "NameResolutionError": "the host name is not known",
     "Connection refused": "nothing answers on this port",
     "ConnectTimeoutError": "it doesn't answer in time",
     "Read timed out": "it doesn't answer in time",
-    "SSLError": "TLS can't be agreed on: check the setting secure and the port",
 }
 _SERVER_MESSAGE = re.compile(r"DB::Exception: (?P<message>.*?)(?: \([A-Z][A-Z0-9_]+\))?(?: \(version .*)?\Z", re.DOTALL)
 
@@ -70,14 +72,16 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, cluster.ClusterError) as error:
-        place = f"ClickHouse at {config.host}:{config.port}, database {config.database}"
-        raise WarehouseError(f"{place}: can't {purpose}: {_cause(error, config)}.") from error
+        raise WarehouseError(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
 
 
 def _open(config: ClickHouseConfig, database: str | None) -> Client:
     # The driver and its transport log lines of their own for each error; our sentence says it all.
     for name in ("clickhouse_connect", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    ca_cert = config.ca_cert.absolute() if config.secure and config.verify and config.ca_cert else None
+    if ca_cert and (fault := authorities_fault(ca_cert)):
+        raise WarehouseError(f"{_place(config)}: can't connect: {fault}.")
     with explained(config, "connect"):
         client = clickhouse_connect.get_client(
             host=config.host,
@@ -87,6 +91,7 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
             database=database,
             secure=config.secure,
             verify=config.verify,
+            ca_cert=str(ca_cert) if ca_cert else None,
             interface="https" if config.secure else "http",  # else the driver takes port 8443 for TLS by itself
             connect_timeout=10,
             send_receive_timeout=900,
@@ -99,22 +104,24 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
         return client
 
 
+def _place(config: ClickHouseConfig) -> str:
+    return f"ClickHouse at {config.host}:{config.port}, database {config.database}"
+
+
 def _cause(error: Exception, config: ClickHouseConfig) -> str:
     code = error.code if isinstance(error, DatabaseError) else None
-    if code == _AUTHENTICATION_FAILED:
-        return f"user {config.username} or the password is wrong"
-    if code == _UNKNOWN_DATABASE:
-        return "the database doesn't exist; `azure-billing-warehouse create` makes it"
-    if code == _UNKNOWN_TABLE:
-        return "a table is missing; `azure-billing-warehouse create` makes them"
-    if code == _REPLICA_BEHIND:
-        return "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)"
+    if code in _SERVER_CAUSES:
+        return _SERVER_CAUSES[code].format(username=config.username)
+    if fault := tls_fault(error, config.host, config.ca_cert):
+        return fault
     text = str(error)
     for sign, sentence in _TRANSPORT_CAUSES.items():
         if sign in text:
             return sentence
     if found := _SERVER_MESSAGE.search(text):
         text = found["message"]
+    elif isinstance(error, ClickHouseError) and not config.secure and wants_tls(config.host, config.port):
+        return WANTS_TLS
     password = config.password.get_secret_value()
     if password:
         text = text.replace(password, "***")

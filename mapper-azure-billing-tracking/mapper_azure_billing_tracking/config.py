@@ -44,6 +44,11 @@ class ClickHouseConfig(Settings):
     database: str = Field("default", title="Database", description="Database of the staging tables.", min_length=1)
     secure: bool = Field(default=False, title="TLS", description="Whether to connect by HTTPS.")
     verify: bool = Field(default=True, title="Verify", description="Whether to verify the server's certificate.")
+    ca_cert: Path | None = Field(
+        None,
+        title="CA file",
+        description="File with the certificates (PEM) of the authorities to trust, instead of the system's.",
+    )
     json_type: Literal["JSON", "String"] = Field(
         "JSON", title="JSON type", description="Type of the columns tags and additional_info."
     )

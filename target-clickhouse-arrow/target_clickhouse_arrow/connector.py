@@ -1,20 +1,27 @@
-"""The way of RECORDs to a cluster: target-clickhouse's connector with the settings that its inserts need."""
+"""The way of RECORDs to ClickHouse: target-clickhouse's connector, with TLS, passwords and a cluster as they are set."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
+from sqlalchemy.engine import URL
 from target_clickhouse.connectors import ClickhouseConnector
 
-from target_clickhouse_arrow.loading import Warehouse
+from target_clickhouse_arrow.loading import Warehouse, http_access
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 
-class ClickhouseClusterConnector(ClickhouseConnector):  # type: ignore[misc] # target-clickhouse has no types
-    """target-clickhouse's connector, whose statements have the settings of a cluster where one is set."""
+class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # target-clickhouse has no types
+    """target-clickhouse's connector with an address that any password, `verify` and `ca_cert` can stand in.
+
+    Where a cluster is set, statements have the settings that its inserts need.
+
+    target-clickhouse writes a password into the address as it is, wants one to be set, and hands `verify` on as the
+    text True, which is taken for the path of a CA file.
+    """
 
     def create_engine(self) -> Engine:
         """The engine of SQLAlchemy.
@@ -26,3 +33,24 @@ class ClickhouseClusterConnector(ClickhouseConnector):  # type: ignore[misc] # t
             return super().create_engine()  # type: ignore[no-any-return]
         settings = Warehouse(self.config).settings()
         return create_engine(self.get_sqlalchemy_url(self.config), connect_args={"ch_settings": settings})
+
+    def get_sqlalchemy_url(self, config: dict[str, Any]) -> str:
+        """The address for SQLAlchemy; that of other drivers than `http` is target-clickhouse's."""
+        if config.get("sqlalchemy_url") or config["driver"] != "http":
+            url: str = super().get_sqlalchemy_url({**config, "password": config.get("password") or ""})
+            return url
+        access = http_access(config)
+        query = {"protocol": access["interface"]}
+        if access["ca_cert"]:
+            query["verify"] = access["ca_cert"]
+        elif not access["verify"]:
+            query["verify"] = "False"
+        return URL.create(
+            "clickhouse+http",
+            access["username"],
+            access["password"],
+            access["host"],
+            access["port"],
+            access["database"],
+            query,
+        ).render_as_string(hide_password=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from target_clickhouse_arrow import cluster
 from target_clickhouse_arrow.errors import LoadError
+from target_clickhouse_arrow.tls import WANTS_TLS, authorities_fault, tls_fault, wants_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +41,8 @@ class Warehouse:
     """The ClickHouse that target-clickhouse's settings name, over HTTP.
 
     Args:
-        config: the target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`, `secure`
-            and `verify`; and `cluster`.
+        config: the target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`,
+            `secure`, `verify` and `ca_cert`; and `cluster`.
 
     Attributes:
         name: host and port, for messages.
@@ -52,7 +54,7 @@ class Warehouse:
         Raises:
             LoadError: if the settings name another driver than `http`.
         """
-        self._access = _access(config)
+        self._access = http_access(config)
         self._cluster = config.get("cluster") or None
         self.name = f"{self._access['host']}:{self._access['port']}"
 
@@ -67,6 +69,9 @@ class Warehouse:
         Raises:
             LoadError: if the server can't be reached, does not let this user in or doesn't know the cluster.
         """
+        ca_cert = self._access["ca_cert"]
+        if ca_cert and (fault := authorities_fault(ca_cert)):
+            raise LoadError(f"ClickHouse at {self.name} can't be used: {fault}.")
         try:
             client = clickhouse_connect.get_client(
                 **self._access, autogenerate_session_id=False, show_clickhouse_errors="scrub"
@@ -75,7 +80,7 @@ class Warehouse:
                 client.set_client_setting(name, value)
         except ClickHouseError as error:
             if not waits or not _was_refused(error):
-                raise LoadError(f"ClickHouse at {self.name} can't be used: {_cause(error)}") from error
+                raise LoadError(f"ClickHouse at {self.name} can't be used: {self._cause(error)}") from error
         else:
             return client
         logger.warning("ClickHouse at %s refuses connections; next attempt in %.0f s.", self.name, waits[0])
@@ -113,28 +118,36 @@ class Warehouse:
             if rows.num_rows:
                 cluster.in_turn(lambda: client.insert_arrow(table, rows, settings=ONE_BLOCK))
         except (ClickHouseError, ValueError) as error:
-            reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {_cause(error)}"
+            reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {self._cause(error)}"
             raise LoadError(reason) from error
 
+    def _cause(self, error: BaseException) -> str:
+        """What is wrong with TLS if that is it, else ClickHouse's own words, else the system's, else the error's."""
+        if fault := tls_fault(error, self._access["host"], self._access["ca_cert"]):
+            return f"{fault}."
+        said = _FROM_CLICKHOUSE.search(str(error))
+        if said is None and isinstance(error, ClickHouseError) and not _was_refused(error) and self._wants_tls():
+            return f"{WANTS_TLS}."
+        system = [link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror]
+        text = said.group() if said else (system[-1] if system else str(error))
+        return " ".join(text.split())
 
-def _access(config: Mapping[str, Any]) -> dict[str, Any]:
-    if config.get("sqlalchemy_url"):
-        url = make_url(config["sqlalchemy_url"])
-        config = {
-            **config,
-            "driver": url.get_driver_name() or "http",
-            "host": url.host,
-            "port": url.port,
-            "username": url.username,
-            "password": url.password,
-            "database": url.database,
-            "secure": url.query.get("protocol") == "https",
-            "verify": str(url.query.get("verify", "true")).lower() not in {"false", "0"},
-        }
+    def _wants_tls(self) -> bool:
+        return self._access["interface"] == "http" and wants_tls(self._access["host"], self._access["port"])
+
+
+def http_access(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What clickhouse-connect must be told to reach the ClickHouse of the target's settings.
+
+    Raises:
+        LoadError: if the settings name another driver than `http`.
+    """
+    config = _with_url(config)
     if config["driver"] != "http":
         raise LoadError(
             "Arrow files go over ClickHouse's HTTP interface: set driver to http, and port to its HTTP port."
         )
+    ca_cert = config.get("ca_cert") if config["secure"] and config["verify"] else None
     return {
         "host": config["host"] or "localhost",
         "port": config["port"] or 8123,
@@ -143,6 +156,33 @@ def _access(config: Mapping[str, Any]) -> dict[str, Any]:
         "database": config["database"] or "default",
         "interface": "https" if config["secure"] else "http",
         "verify": config["verify"],
+        "ca_cert": str(Path(ca_cert).absolute()) if ca_cert else None,
+    }
+
+
+def uses_http(config: Mapping[str, Any]) -> bool:
+    """Whether the settings name the driver `http`."""
+    return bool(_with_url(config)["driver"] == "http")
+
+
+def _with_url(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings, those that `sqlalchemy_url` holds as it says."""
+    if not config.get("sqlalchemy_url"):
+        return config
+    url = make_url(config["sqlalchemy_url"])
+    verify = str(url.query.get("verify", "true"))
+    return {
+        **config,
+        "driver": url.get_driver_name() or "http",
+        "host": url.host,
+        "port": url.port,
+        "username": url.username,
+        "password": url.password,
+        "database": url.database,
+        "secure": url.query.get("protocol") == "https",
+        # As clickhouse-sqlalchemy reads it: false, or the path of a CA file.
+        "verify": verify.lower() not in {"false", "0"},
+        "ca_cert": None if verify.lower() in {"true", "false", "0", "1"} else verify,
     }
 
 
@@ -165,11 +205,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _was_refused(error: BaseException) -> bool:
     return any(isinstance(link, ConnectionRefusedError) for link in _chain(error))
-
-
-def _cause(error: BaseException) -> str:
-    """ClickHouse's own words if there are any, else the system's, else those of the error."""
-    system = [link.strerror for link in _chain(error) if isinstance(link, OSError) and link.strerror]
-    said = _FROM_CLICKHOUSE.search(str(error))
-    text = said.group() if said else (system[-1] if system else str(error))
-    return " ".join(text.split())

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from target_clickhouse.sinks import ClickhouseSink
 
-from target_clickhouse_arrow.connector import ClickhouseClusterConnector
+from target_clickhouse_arrow.connector import ClickhouseArrowConnector
 from target_clickhouse_arrow.errors import LoadError
 from target_clickhouse_arrow.files import local_path, read_table, require_inside, require_local_files
-from target_clickhouse_arrow.loading import Warehouse
+from target_clickhouse_arrow.loading import Warehouse, uses_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,15 +27,21 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
     which gets Arrow files only keeps the types it has, and a missing one is an error.
     """
 
-    connector_class = ClickhouseClusterConnector
+    connector_class = ClickhouseArrowConnector
     _is_set_up = False
 
     def setup(self) -> None:
         """Leaves the table alone until the first RECORD."""
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Loads RECORDs as target-clickhouse does, its set-up of the table first."""
+        """Loads RECORDs as target-clickhouse does, its set-up of the table first.
+
+        Raises:
+            LoadError: if the server can't be reached by HTTP or does not let this user in.
+        """
         if not self._is_set_up:
+            if uses_http(self.config):
+                Warehouse(self.config).connect().close()  # whose sentence says what is wrong, unlike a trace
             super().setup()
             self._is_set_up = True
         super().process_batch(context)

@@ -39,6 +39,12 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
                 "description": "Cluster on which the tables are, as in system.clusters: inserts wait for a majority of "
                 "the replicas.",
             },
+            "ca_cert": {
+                "type": ["string", "null"],
+                "title": "CA file",
+                "description": "File with the certificates (PEM) of the authorities to trust, instead of the system's; "
+                "for the driver http.",
+            },
         },
     }
 
