@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from loader.conftest import PASSWORD
 
+from sandbox.launch import running_clickhouse
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,3 +65,15 @@ def test_records_and_json_lines_leave_what_target_clickhouse_leaves(
         left.append([clickhouse.execute(sql) for sql in asked])
     assert left[0] == left[1]
     assert left[1][2].count("\n") == 2
+
+
+def test_records_go_with_any_password_and_with_none(loader: Loader, clickhouse: ClickHouse, tmp_path: Path) -> None:
+    sent = messages("absent", tmp_path / "absent.jsonl")
+    ended = loader.run(sent, password=PASSWORD)
+    assert ended.returncode == 0, ended.stderr
+    assert clickhouse.query("SELECT count() AS n FROM absent") == [{"n": 2}]
+    with running_clickhouse(tmp_path / "databases") as open_to_all:
+        without = {name: value for name, value in loader.settings.items() if name != "password"}
+        ended = dataclasses.replace(loader, settings=without).run(sent, port=open_to_all.port)
+        assert ended.returncode == 0, ended.stderr
+        assert open_to_all.query("SELECT count() AS n FROM absent") == [{"n": 2}]

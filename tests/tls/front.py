@@ -50,6 +50,7 @@ class _Connection(BaseRequestHandler):
     server: _Front
 
     def handle(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else answers wait for acknowledgements
         behind = (self.server.clickhouse.host, self.server.clickhouse.port)
         with (
             self.server.context.wrap_socket(self.request, server_side=True) as client,

@@ -86,8 +86,6 @@ def test_the_command_takes_verify_and_the_ca_file_from_the_environment(config: C
     assert unset.stderr == f"Error: {place}: can't connect: {UNTRUSTED.sentence}.\n"
     unverified = run("azure-billing-warehouse", config, "create", **https, CLICKHOUSE_VERIFY="false")
     assert unverified.returncode == 0, unverified.stderr
-    option = run("azure-billing-warehouse", config, "--ca-cert", opened.files["authority"], "create", **https)
-    assert option.returncode == 0, option.stderr
 
 
 def test_the_mapper_makes_its_tables_by_https_or_says_why_it_can_not(
