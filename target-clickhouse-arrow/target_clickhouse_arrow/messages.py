@@ -8,10 +8,11 @@ import re
 from typing import Any
 
 from target_clickhouse_arrow.encoding import FORMATS
-from target_clickhouse_arrow.errors import LoadError
+from target_clickhouse_arrow.errors import LoadError, NoSchemaError
 
 # target-clickhouse takes a stream's name, or what follows its last hyphen, for a table's in the statements it writes.
-_STREAM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.]*", re.ASCII)
+# Of a name without hyphens it leaves out `:`, `!` and `?`.
+_STREAM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.]*|[A-Za-z][A-Za-z0-9_.:!?]*", re.ASCII)
 _DATABASE = re.compile(r"[^'\"`\\\x00-\x1f\x7f]+")
 
 _NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -73,7 +74,7 @@ class Messages:
             self._check_schema(message)
             self._described.add(stream)
         elif stream not in self._described:
-            raise self._error(f"is a {kind} of the stream {stream} before its SCHEMA")
+            raise NoSchemaError(self._sentence(f"is a {kind} of the stream {stream} before its SCHEMA"))
         if kind == "BATCH":
             self._check_batch(message)
 
@@ -94,7 +95,10 @@ class Messages:
             raise self._error("is a BATCH whose manifest is not a list of texts")
 
     def _error(self, fault: str) -> LoadError:
-        return LoadError(f"Line {self._number} of the input {fault}.")
+        return LoadError(self._sentence(fault))
+
+    def _sentence(self, fault: str) -> str:
+        return f"Line {self._number} of the input {fault}."
 
 
 def _is_texts(value: object) -> bool:
