@@ -43,7 +43,7 @@ def run_suite(loader: Loader, tools: Path, **settings: Any) -> tuple[int, dict[s
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TARGET_", "PYTEST_"))}
     ini = loader.folder / "pytest.ini"
     ini.write_text("[pytest]\n")  # not the settings of these tests, where a warning is an error
-    options = ["-c", ini, "--noconftest", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    options: list[str | Path] = ["-c", ini, "--noconftest", "-p", "no:cacheprovider", f"--junitxml={report}"]
     ended = subprocess.run(
         [loader_folder() / "python", "-m", "pytest", *options, SUITE],
         env={**inherited, "PYTHONPATH": str(tools), "SUITE_SETTINGS": str(path)},

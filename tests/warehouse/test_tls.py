@@ -31,7 +31,7 @@ def opened(clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def changed(config: ClickHouseConfig, settings: Mapping[str, Any]) -> ClickHouseConfig:
-    return ClickHouseConfig.model_validate(config.model_dump() | settings)
+    return ClickHouseConfig.model_validate({**config.model_dump(), **settings})
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # which the driver turns off for itself
