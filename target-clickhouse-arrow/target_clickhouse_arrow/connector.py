@@ -1,4 +1,4 @@
-"""The way of RECORDs to ClickHouse: target-clickhouse's connector, with TLS, passwords and a cluster as they are set."""
+"""The way of RECORDs to ClickHouse: target-clickhouse's connector, with TLS, password and cluster as they are set."""
 
 from __future__ import annotations
 
