@@ -171,11 +171,12 @@ def create_look_up(look_up: LookUp, config: ClickHouseConfig) -> str:
     columns = list(look_up.columns.values())
     rows = ",\n    ".join(f"({', '.join(literal(value) for value in row)})" for row in look_up.rows())
     structure = literal(", ".join(f"{quoted(column)} String" for column in columns))
+    # Up to 25.8 a COMMENT stands behind the SELECT only; without the alias it would be the one of `values`.
     return (
         f"CREATE OR REPLACE TABLE {qualified(config, look_up.table)}{on_cluster(config)}\n"
         f"ENGINE = MergeTree\nORDER BY ({', '.join(quoted(column) for column in look_up.key)})\n"
-        f"COMMENT {literal(look_up_fingerprint(look_up))}\n"
-        f"AS SELECT * FROM values({structure},\n    {rows})"
+        f"AS SELECT * FROM values({structure},\n    {rows}) AS look_up\n"
+        f"COMMENT {literal(look_up_fingerprint(look_up))}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox import keys
+from sandbox import clickhouse_versions, keys
 from sandbox.api import ApiServer, Ledger
 from sandbox.faults import FaultPlan
 from sandbox.generator import Bill
@@ -105,8 +105,15 @@ def api(
 @_folder
 @click.option("--user", default="default", show_default=True)
 @click.option("--password", default="", envvar="SANDBOX_CLICKHOUSE_PASSWORD", help="'' lets everybody in.")
-def clickhouse(port: int, folder: Path, user: str, password: str) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(clickhouse_versions.OLDER),
+    help="An older ClickHouse, which the first time comes from the package index.  [default: the installed one]",
+)
+def clickhouse(*, port: int, folder: Path, user: str, password: str, engine: str | None) -> None:
     """Serve ClickHouse's HTTP interface from an engine in this process, until SIGTERM or SIGINT."""
+    if engine:
+        clickhouse_versions.run_in_place(engine, port, folder, user, password)
     # Imported here: loading the engine takes a second and 500 MB, which the API does without.
     from sandbox.clickhouse import serve  # noqa: PLC0415
 

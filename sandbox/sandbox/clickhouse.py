@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import signal
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from sandbox.clickhouse_engine import Engine
 from sandbox.clickhouse_errors import ClickHouseError
 from sandbox.clickhouse_http import credentials, read_body, request_from
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def serve(port: int, folder: Path, user: str, password: str) -> None:
@@ -129,3 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keeps quiet: only errors are logged."""
+
+
+if __name__ == "__main__":  # as an older engine's environment runs it (`clickhouse_versions`)
+    serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], os.environ["SANDBOX_CLICKHOUSE_PASSWORD"])

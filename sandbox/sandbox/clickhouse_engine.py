@@ -1,14 +1,22 @@
-"""One embedded ClickHouse (chdb) for many clients: its databases, settings and sessions; it knows nothing of HTTP."""
+"""One embedded ClickHouse (chdb) for many clients: its databases, settings and sessions; it knows nothing of HTTP.
+
+chdb before 4.4 has one session a process and takes no rows apart from a statement: there all clients share the session,
+each statement's settings are put back behind it, and the rows of an INSERT go through a file. None of them finishes a
+`DROP ... SYNC`, which waits for a thread that they don't start: it is run without SYNC. All calls come from one thread.
+"""
 
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
+from chdb import ChdbError
 from chdb.session import Session
 
 from sandbox.clickhouse_errors import ClickHouseError, from_engine
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLUSTER = Path(__file__).with_name("clickhouse_cluster.xml")
+_SEVERAL_SESSIONS = hasattr(Session, "send_insert")
+_SYNC_AT_END = re.compile(rb"\s+SYNC\s*\Z", re.IGNORECASE)
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -89,10 +99,11 @@ class Engine:
         self._lock = threading.Lock()
         self._folder = str(folder)
         # chdb ends the engine with its last handle: this one is held as long as the server runs.
-        self._first: _Handle | None = self._open()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._first: _Handle | None = self._thread.submit(self._open).result()
         self._sessions: dict[str, tuple[_Handle, float]] = {}
-        about = self._first.query("SELECT version(), timezone()", "TabSeparatedRaw").bytes().decode()
-        self.version, self.timezone = about.strip().split("\t")
+        about = self._thread.submit(self._first.query, "SELECT version(), timezone()", "TabSeparatedRaw").result()
+        self.version, self.timezone = about.bytes().decode().strip().split("\t")
 
     def run(self, request: Request) -> Answer:
         """Runs one statement.
@@ -115,7 +126,7 @@ class Engine:
                 raise ClickHouseError(210, "NETWORK_ERROR", "The server is shutting down.")
             try:
                 return self._run(statement, request)
-            except RuntimeError as error:  # chdb's own errors are RuntimeErrors too
+            except (RuntimeError, ChdbError) as error:  # chdb 4 raises RuntimeErrors
                 raise from_engine(error) from error
 
     def close(self) -> None:
@@ -125,13 +136,16 @@ class Engine:
                 handle.close()
             self._sessions.clear()
             if self._first is not None:
-                self._first.close()
+                self._thread.submit(self._first.close).result()
             self._first = None
+            self._thread.shutdown()
 
     def _open(self) -> _Handle:
         return cast("_Handle", Session(f"{self._folder}?config-file={_CLUSTER}"))  # type: ignore[no-untyped-call]
 
     def _run(self, statement: Statement, request: Request) -> Answer:
+        if not _SEVERAL_SESSIONS:
+            return self._thread.submit(_run_shared, cast("_Handle", self._first), statement, request).result()
         self._forget_idle_sessions()
         if not request.session_id:
             # A handle of its own costs 2 ms and nothing set for this statement is left behind.
@@ -160,14 +174,32 @@ class Engine:
             handle.close()
 
 
+def _run_shared(handle: _Handle, statement: Statement, request: Request) -> Answer:
+    _prepare(handle, replace(request, database=request.database or "default"))
+    try:
+        if statement.verb == "DROP":
+            statement = replace(statement, text=_SYNC_AT_END.sub(b"", statement.text))
+        if statement.input_format is None:
+            return _execute(handle, statement, request.default_format)
+        with tempfile.NamedTemporaryFile() as rows:
+            rows.write(statement.rows)
+            rows.flush()
+            infile = f" FROM INFILE {quote(rows.name)} FORMAT {statement.input_format}"
+            return Answer(b"", None, rows_written=handle.query(statement.text + infile.encode()).rows_read())
+    finally:
+        if request.settings:
+            handle.query("SET " + ", ".join(f"{name} = DEFAULT" for name in request.settings))
+
+
 def _prepare(handle: _Handle, request: Request) -> None:
     if request.database:
         handle.query(f"USE `{request.database.replace('`', '``')}`")
     names = {**request.settings, **{f"param_{name}": value for name, value in request.parameters.items()}}
-    for name, value in names.items():
+    for name in names:
         if not _SETTING_NAME.match(name):
             raise ClickHouseError(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'.")
-        handle.query(f"SET {name} = {quote(value)}")
+    if names:
+        handle.query("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in names.items()))
 
 
 def _current_settings(handle: _Handle, names: Mapping[str, str]) -> dict[str, str]:
@@ -187,7 +219,7 @@ def _execute(handle: _Handle, statement: Statement, default_format: str) -> Answ
         result = handle.query(statement.text, default_format)
         body = result.bytes() or b""
         output_format = (statement.output_format or default_format) if body or statement.reads else None
-        return Answer(body, output_format, result.rows_read(), result.rows_written())
+        return Answer(body, output_format, result.rows_read(), result.rows_written() if _SEVERAL_SESSIONS else 0)
     with handle.send_insert(statement.text, statement.input_format) as insert:
         insert.append(statement.rows)
         return Answer(b"", None, rows_written=insert.finish().rows_written)

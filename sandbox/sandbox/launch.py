@@ -18,6 +18,7 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from sandbox.clickhouse_versions import environment
 from sandbox.keys import make_key
 
 if TYPE_CHECKING:
@@ -132,9 +133,24 @@ def running_api(
 
 
 @contextmanager
-def running_clickhouse(data_dir: Path, *, user: str = "default", password: str = "") -> Iterator[ClickHouse]:
-    """Run `sandbox clickhouse` on a free port, with its tables in `data_dir`."""
+def running_clickhouse(
+    data_dir: Path, *, user: str = "default", password: str = "", engine: str | None = None
+) -> Iterator[ClickHouse]:
+    """Run `sandbox clickhouse` on a free port, with its tables in `data_dir`.
+
+    Args:
+        data_dir: folder of the databases, of one engine only.
+        user: the only user there is.
+        password: the user's password, '' for none.
+        engine: None for the installed one, or one of `clickhouse_versions.OLDER`.
+
+    Raises:
+        RuntimeError: the engine can't be installed, or does not get ready.
+    """
     arguments = ["clickhouse", "--data", str(data_dir), "--user", user]
+    if engine:
+        environment(engine)  # here, since to fetch it may take longer than a start may
+        arguments += ["--engine", engine]
     with _process(arguments, {"SANDBOX_CLICKHOUSE_PASSWORD": password}) as url:
         address = urlsplit(url)
         yield ClickHouse(cast("str", address.hostname), cast("int", address.port), user, password)
