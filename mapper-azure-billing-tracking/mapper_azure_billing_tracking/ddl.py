@@ -155,7 +155,8 @@ def _create(table: str, columns: Sequence[str], engine: str, config: ClickHouseC
 
 
 def _definition(column: Column, config: ClickHouseConfig) -> str:
-    default = _EMPTY_OBJECT if _is_text_object(column, config) else column.clickhouse.default
+    expression = column.clickhouse.default or column.clickhouse.fallback
+    default = _EMPTY_OBJECT if _is_text_object(column, config) else expression
     filled = f" DEFAULT {default}" if default else ""
     about = f" COMMENT {literal(column.description)}"
     return f"{quoted(column.name)} {column_type(column, config)}{filled}{about}"

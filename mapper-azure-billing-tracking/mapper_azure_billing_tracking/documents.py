@@ -31,10 +31,11 @@ class Document(NamedTuple):
     """A document as R8 takes it."""
 
     text: str | None
-    """The object as compact JSON; None where the document is null, unreadable, or more than a JSON column holds."""
+    """The object as compact JSON; None where the document is null or no object."""
     members: Mapping[str, msgspec.Raw]
     """The object's members, of repeated ones the last; R9 and R13 read them even if no JSON column holds the object."""
     unreadable: bool
+    """Whether it is no object, or one that no JSON column holds."""
 
 
 _NULL = Document(None, {}, unreadable=False)
@@ -48,9 +49,9 @@ def read_document(given: str) -> Document:
         given: The text as it came.
 
     Returns:
-        The object; null for blank text, ``{}``, ``[]`` and ``null``; else unreadable. Unreadable too is an object
-        for which ClickHouse's JSON type would refuse the whole batch: with a path that comes twice, a number
-        beyond 64-bit floats, or more than 100 levels.
+        The object; null for blank text, ``{}``, ``[]`` and ``null``; else unreadable. Unreadable, although it has its
+        text, is an object for which ClickHouse's JSON type would refuse the whole batch: with a path that comes twice,
+        a number beyond 64-bit floats, or more than 100 levels.
     """
     text = given.strip()
     if text in _NULL_TEXTS:
@@ -64,8 +65,7 @@ def read_document(given: str) -> Document:
         if not members:
             return _NULL
         compact = msgspec.json.format(text, indent=-1)
-        held = _fits_json_column(compact)
-        return Document(compact if held else None, members, unreadable=not held)
+        return Document(compact, members, unreadable=not _fits_json_column(compact))
     except (msgspec.DecodeError, RecursionError):  # RecursionError: nested deeper than anything that is a tag
         return _UNREADABLE
 

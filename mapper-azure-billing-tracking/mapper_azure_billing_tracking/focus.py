@@ -145,7 +145,7 @@ COLUMNS: dict[str, str] = {
     "SubAccountId": "detail.subscription_guid",
     "SubAccountName": "detail.subscription_name",
     "SubAccountType": "'Subscription'",
-    "Tags": "detail.tags",
+    "Tags": "detail.tags_text",
     "x_AccountName": "detail.account_name",
     "x_CostCenter": "detail.cost_center",
     "x_DepartmentName": "detail.department_name",

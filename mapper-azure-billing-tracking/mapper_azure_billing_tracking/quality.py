@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from mapper_azure_billing_tracking.client import explained
 from mapper_azure_billing_tracking.ddl import is_in, qualified, quoted
-from mapper_azure_billing_tracking.staging import AzureBillingDetail
+from mapper_azure_billing_tracking.staging import AzureBillingDetail, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,9 +91,9 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, p
     columns = [column for column in AzureBillingDetail.columns() if column.name in IMPORTANT_COLUMNS]
     filled = [f"countIf({_is_filled(column)}) AS {quoted(f'filled {column.name}')}" for column in columns]
     compared = ", ".join(
-        quoted(column.name) if column.clickhouse.type != "JSON" else f"toString({quoted(column.name)})"
+        quoted(column.name)
         for column in AzureBillingDetail.sent_columns()
-        if column.name not in AzureBillingDetail.order_by
+        if column.name not in AzureBillingDetail.order_by and column.clickhouse.type != "JSON"
     )
     with explained(config, "read the usage rows"):
         unmatched = unmatched_condition(client, config, patterns_table)
@@ -155,10 +155,9 @@ def _is_changed(change: ApplicationChange) -> bool:
 
 
 def _is_filled(column: Column) -> str:
-    name = quoted(column.name)
-    if column.clickhouse.type == "JSON":
-        return f"toString({name}) NOT IN ('', '{{}}')"
-    return f"notEmpty(trimBoth(ifNull({name}, '')))"
+    # A JSON column is empty where it has dropped nulls or refused the object; what a row has, its text column says.
+    name = text_column(column.name) if column.clickhouse.type == "JSON" else column.name
+    return f"notEmpty(trimBoth(ifNull({quoted(name)}, '')))"
 
 
 def _parameters(snapshot: Snapshot) -> dict[str, str]:

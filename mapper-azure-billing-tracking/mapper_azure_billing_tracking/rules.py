@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from mapper_azure_billing_tracking.config import TAG_COLUMNS
+from mapper_azure_billing_tracking.staging import text_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,10 +174,18 @@ def r7_instance_id(missing_instance_id: Literal["quarantine", "keep"]) -> Rule:
 
 
 def r8_objects() -> Rule:
-    """R8: ``tags`` and ``additional_info`` as compact JSON objects; null with a finding where they are none."""
+    """R8: ``tags`` and ``additional_info`` as compact JSON objects; null with a finding where they are none.
+
+    An object that no JSON column holds is null with a finding too, but its text column holds it.
+    """
     return Rule(
         "R8",
-        {"tags": pl.col(TAGS_OBJECT), "additional_info": pl.col(INFO_OBJECT)},
+        {
+            "tags": pl.when(~pl.col(TAGS_UNREADABLE)).then(pl.col(TAGS_OBJECT)),
+            "additional_info": pl.when(~pl.col(INFO_UNREADABLE)).then(pl.col(INFO_OBJECT)),
+            text_column("tags"): pl.col(TAGS_OBJECT),
+            text_column("additional_info"): pl.col(INFO_OBJECT),
+        },
         (
             Finding("null", "tags", pl.col(TAGS_UNREADABLE)),
             Finding("null", "additional_info", pl.col(INFO_UNREADABLE)),

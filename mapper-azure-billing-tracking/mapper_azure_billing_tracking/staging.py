@@ -45,6 +45,8 @@ class ClickHouse:
     type: str
     default: str | None = None
     """The expression that fills the column in the table; the mapper then doesn't send it."""
+    fallback: str | None = None
+    """The expression for rows that came without the column, such as those of an older version; the mapper sends it."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,17 @@ class SnapshotRow(StagingTable):
 _ID = "xxHash64(instance_id || ifNull(toString(date), ''))"
 
 
+def text_column(name: str) -> str:
+    """Name of the column that holds an object as it was, beside a JSON column that nests its keys and drops nulls."""
+    return f"{name}_text"
+
+
+def _object_text(name: str) -> ClickHouse:
+    # Rows without the column are read by this expression, also where it was added to a table that had them: nothing is
+    # rewritten, and rows that have it cost nothing more (in a view the expression would read the JSON column of each).
+    return ClickHouse("Nullable(String)", fallback=f"nullIf(toString({name}), '{{}}')")
+
+
 class AzureBillingDetail(StagingTable):
     """One usage row, typed, with its tags and its application: ``stg_azure_billing_detail``."""
 
@@ -199,6 +212,12 @@ class AzureBillingDetail(StagingTable):
         description="Kind of the charge, such as Usage or Purchase (ChargeType); null where the API does not say."
     )
     extra: Text = Field(description="Fields of the API that the schema doesn't know, as a JSON object.")
+    tags_text: Annotated[str | None, _object_text("tags")] = Field(
+        description="Tags as they were: compact JSON with every key, null and dot (Tags, R8)."
+    )
+    additional_info_text: Annotated[str | None, _object_text("additional_info")] = Field(
+        description="Additional info as it was: compact JSON with every key, null and dot (AdditionalInfo, R8)."
+    )
 
 
 class TaggingAudit(SnapshotRow):

@@ -105,6 +105,10 @@ _ODD_TAGS = (
 _NESTED_TAGS = (
     '{"app":{"name":"orderhub","tier":[1, 2]},"ppm_io_cc":["IO-1","IO-2"],"ppm_billing_owner":"","environment":"prd"}'
 )
+_KUBERNETES_TAGS = (
+    '{"app":"crm","app.kubernetes.io-name":"web","app.kubernetes.io/part-of":"门店 A"," app":"shop","owner":null,'
+    '"kubernetes.io-created-for-pvc-name":"data","labels":{},"a":{"b":1},"a.b.c":2}'
+)
 
 TRAPS = (
     Trap(IDENTICAL, "wire", _repeated),
@@ -144,6 +148,7 @@ TRAPS = (
     Trap("tags_plain_text", "R8", _put(Tags="app=crm; environment=prd")),
     Trap("tags_array", "R8", _put(Tags='["app","crm"]')),
     Trap("tags_white_space", "R8", _put(Tags="  ", AdditionalInfo="null")),
+    Trap("tags_kubernetes", "R8", _put(Tags=_KUBERNETES_TAGS)),
     Trap("additional_info_braceless", "R8", _text("AdditionalInfo", lambda text: text.strip("{}")), "vm"),
     Trap("additional_info_object", "R8", _as_object("AdditionalInfo"), "vm"),
     Trap("additional_info_malformed", "R8", _put(AdditionalInfo='{"ServiceType" "Standard_D8s_v3"}'), "aks"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import Any
 
 from mapper.oracle import ALL_TAG_COLUMNS, STRING_COLUMNS, Row, r1_date, read_row
-from mapper.oracle_json import Json, JsonObject, Number, load_json
+from mapper.oracle_json import Json, JsonObject, Number, json_text, load_json
 from mapper.oracle_tracking import Patterns, track
 
 from sandbox.generator import Bill, example_patterns
@@ -29,7 +28,7 @@ TEXTS = (
 )
 NUMBERS = ("consumed_quantity", "resource_rate", "extended_cost", "extended_cost_tax")
 DATES = ("date", "month_date")
-OBJECTS = ("tags", "additional_info")
+OBJECTS = ("tags_text", "additional_info_text")
 COMPARED = (*TEXTS, *NUMBERS, *DATES, *OBJECTS, "subscription_id")
 """The columns in which a published row is compared with the row that was served."""
 
@@ -86,21 +85,11 @@ def canonical(row: dict[str, Any]) -> tuple[Any, ...]:
     values = []
     for name in COMPARED:
         value = row[name]
-        if name in OBJECTS:
-            value = json.dumps(
-                _held(json.loads(value or "{}") if not isinstance(value, dict) else value), sort_keys=True
-            )
+        if name in OBJECTS and value is not None:
+            value = json_text(load_json(value))  # characters may be escaped or not
         elif name in DATES and isinstance(value, date):
             value = value.isoformat()
         elif name == "subscription_id" and value is not None:
             value = str(value)
         values.append(value)
     return tuple(values)
-
-
-def _held(value: Any) -> Any:
-    """An object as ClickHouse's JSON type holds it: without nulls and empty objects."""
-    if not isinstance(value, dict):
-        return value
-    held = {key: _held(entry) for key, entry in value.items() if entry is not None}
-    return {key: entry for key, entry in held.items() if entry != {}}

@@ -82,7 +82,7 @@ def test_what_was_loaded_is_what_was_served(site: Site) -> None:
         ("UPDATE extended_cost = extended_cost + 0.01", "row_number = 7"),
         ("UPDATE instance_id = concat(instance_id, 'x')", "row_number = 7"),
         ("UPDATE resource_tracking = 'OTHER'", "row_number = 7"),
-        ('UPDATE tags = \'{"app": "other"}\'', "row_number = 7"),
+        ('UPDATE tags_text = \'{"app": "other"}\'', "row_number = 7"),
         ("UPDATE consumed_quantity = NULL", "row_number = 7"),
         ("DELETE", "row_number > 80"),
     ],

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chaos.bill import COMPARED, ENROLLMENT, MONTHS, OBJECTS, canonical, served
+from chaos.bill import COMPARED, ENROLLMENT, MONTHS, canonical, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,8 @@ def contents(site: Queried) -> dict[str, Content]:
     }
     published = _by_month(
         site,
-        ", ".join(name for name in COMPARED if name not in {*OBJECTS, "subscription_id"})
-        + ", tags, additional_info, toString(subscription_id) AS subscription_id",
+        ", ".join(name for name in COMPARED if name != "subscription_id")
+        + ", toString(subscription_id) AS subscription_id",
         "azure_billing_detail",
     )
     rejected = _by_month(site, "extended_cost", "azure_billing_issue", "WHERE severity = 'reject'")

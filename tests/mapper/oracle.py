@@ -13,9 +13,9 @@ leaves room, this is how it is read:
 * R4 strips white space around text. Underflow to 0.0 is a number, overflow to infinity is not. An integer, number or
   text, may be written with a fraction of zeros (`123.0`), never with an exponent.
 * R5: -0.0 is not negative. R6 is the product of two 64-bit floats, whatever comes out.
-* R8 strips white space around text; within it JSON is strictly RFC 8259. A lone surrogate escape and more than 100
-  levels make it unreadable. An object that ClickHouse's JSON type refuses (a path twice, a number beyond 64-bit floats)
-  is null with a finding, but R9 and R13 read it, of repeated keys the last.
+* R8 strips white space around text; within it JSON is strictly RFC 8259. A lone surrogate escape makes it
+  unreadable. An object that ClickHouse's JSON type refuses (a path twice, a number beyond 64-bit floats, more than 100
+  levels) is null with a finding, but its text column holds it, and R9 and R13 read it, of repeated keys the last.
 * R9: '' stays ''. R12: all `/` at the end are left out. R13: only strings and numbers name a machine.
 * "In any case" compares by `str.lower`.
 * The four key columns come from the tap and are taken as they are, `billing_month` as a date.
@@ -313,7 +313,8 @@ def read_row(
     tags = _object_column(record, row, "tags")
     additional_info = _object_column(record, row, "additional_info")
     for column, found in (("tags", tags), ("additional_info", additional_info)):
-        staged[column] = json_text(found) if found is not None and r8_fits_json_column(found) else None
+        staged[f"{column}_text"] = text = None if found is None else json_text(found)
+        staged[column] = text if found is not None and r8_fits_json_column(found) else None
 
     category, meter_name = staged["meter_category"], staged["meter_name"]
     staged |= r9_tag_values(tags, tag_columns)

@@ -39,7 +39,7 @@ def test_a_staged_row_has_every_column_of_the_table_but_those_the_table_fills() 
     resource_tracking resource_name vm_name latest_resource_type newmonth sku cmdb_mapped_application_service
     ppm_billing_item ppm_id_owner ppm_io_cc subscription_id month day year consumed_quantity resource_rate
     extended_cost extended_cost_tax date month_date instance_id additional_info tags enrollment_number billing_month
-    snapshot_at row_number billing_currency charge_type extra"""
+    snapshot_at row_number billing_currency charge_type extra tags_text additional_info_text"""
     assert set(staged(row_of())) == set(columns.split())
 
 
@@ -235,11 +235,12 @@ def test_r7_blank_instance_id_is_rejected_or_kept_as_empty(value: str | None) ->
 def test_r8_nothing_becomes_null_without_issue(value: Json) -> None:
     row = row_of(tags=value, additional_info=value)
     assert (staged(row)["tags"], staged(row)["additional_info"], row.findings) == (None, None, [])
+    assert (staged(row)["tags_text"], staged(row)["additional_info_text"]) == (None, None)
 
 
 def test_r8_braceless_tags_become_an_object() -> None:
     row = staged(row_of(tags=' "app": "x","env": "y" '))
-    assert row["tags"] == '{"app":"x","env":"y"}'
+    assert row["tags"] == row["tags_text"] == '{"app":"x","env":"y"}'
     assert row["cmdb_mapped_application_service"] == "x"
 
 
@@ -256,9 +257,10 @@ def test_r8_an_object_is_written_compactly_with_keys_and_values_as_they_were() -
     ['{"app":"x","app":"y"}', '{"app":"y","b":{"c":1,"c":2}}', '{"app":"y","b":{"c":1},"b.c":2}',
      '{"app":"y","n":1e400}', '{"app":"y","b":[{"c":1,"c":1}]}', '{"app":"y","b":' + "[" * 100 + "]" * 100 + "}"],
 )  # fmt: skip
-def test_r8_an_object_that_no_json_column_holds_is_null_with_an_issue_but_r9_reads_it(value: str) -> None:
+def test_r8_an_object_that_no_json_column_holds_is_text_with_an_issue_and_r9_reads_it(value: str) -> None:
     row = row_of(tags=value)
     assert (staged(row)["tags"], staged(row)["cmdb_mapped_application_service"]) == (None, "y")
+    assert staged(row)["tags_text"] == value
     assert row.findings == [Finding("R8", "null", "tags", value)]
 
 

@@ -26,7 +26,7 @@ from mapper_azure_billing_tracking.transform import Outcome, Transform
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-JSON_COLUMNS = {"tags", "additional_info"}
+JSON_COLUMNS = {"tags", "additional_info", "tags_text", "additional_info_text"}
 MAYBE_JSON_COLUMNS = {*STRING_COLUMNS, *ALL_TAG_COLUMNS, "service_info1", "service_info2"}
 
 

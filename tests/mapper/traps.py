@@ -61,6 +61,13 @@ DATE_TRAPS: tuple[Json, ...] = (
     "NaT", "now",
 )  # fmt: skip
 
+KUBERNETES_TAGS = (
+    '{"app":"crm","app.kubernetes.io-name":"x"}',
+    '{"app.kubernetes.io/name":"crm","app.kubernetes.io/part-of":"sales","app":"crm","kubernetes.io/cluster/c-1":"owned"}',
+    '{"aks-managed-cluster-name":"c-1","k8s-azure-service":"default/web","kubernetes.io-created-for-pvc-name":null}',
+)
+"""Tags that a JSON column nests by their dots, or drops for their nulls."""
+
 UNREADABLE_OBJECTS = (
     "[1]", '["a"]', '[{"a":1}]', '"x"', "5", "true", "NaN", "nul", "NULL", "{a:1}", "{'a':'b'}", '{"a":NaN}',
     '{"a":1,}', '{"a":1', '"a":1}', '{"a":01}', '{"a":.5}', '{"a":+1}', '{"a":"\t"}', '{"a":"\x01"}', r'{"a":"\ud800"}',
@@ -79,6 +86,7 @@ READABLE_OBJECTS = (
     '{"a":"} , {\\" : [ ","b":"  two  spaces "}', '{"a":' * 100 + "1" + "}" * 100, '"a":' + "[" * 99 + "]" * 99,
     '{"VMName":"aks-node-0"}', '{"VMName":" ","VmName":"b"}', '{"VmName":7.0}', '{"VMName":true,"VmName":"c"}',
     '{"VMName":"a","VMName":""}', '{"vmname":"d"}', '{"VMName":{"a":1},"VmName":null}', "\r\n{\t}\n",
+    *KUBERNETES_TAGS, '{"a.b":1,"a":{"b":2}}', '{"a":{},"b":[null],"c":null}',
 )  # fmt: skip
 
 SERVICES: tuple[tuple[Json, Json, Json], ...] = (
