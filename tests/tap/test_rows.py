@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from date_examples import DATES
 from hypothesis import given
 from hypothesis import strategies as st
 from tap.scripted import scripted_api, scripted_settings
@@ -123,6 +124,12 @@ def test_a_value_of_another_type_is_kept_as_it_came() -> None:
 )
 def test_a_date_is_written_as_an_iso_date_and_an_unreadable_one_as_it_came(came: str, written: str) -> None:
     assert render(json.dumps({"Date": came}))["date"] == written
+
+
+def test_a_date_is_written_as_an_iso_date_only_where_rule_r1_reads_that_date() -> None:
+    assert {text: render(json.dumps({"Date": text}))["date"] for text in DATES} == {
+        text: text if date is None else date for text, date in DATES.items()
+    }
 
 
 def test_a_date_that_is_no_text_is_kept() -> None:
