@@ -109,7 +109,8 @@ class OneStreamTap(Tap):
 
 
 def tap_of(stream: type[Stream], **options: Any) -> Tap:
-    return type("TapOfTest", (OneStreamTap,), {"stream": stream})(**options)
+    tap: Tap = type("TapOfTest", (OneStreamTap,), {"stream": stream})(**options)
+    return tap
 
 
 def messages(stream: type[Stream], **options: Any) -> list[dict[str, Any]]:

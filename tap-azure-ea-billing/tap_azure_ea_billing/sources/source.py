@@ -7,19 +7,14 @@ numbers, state and Singer messages belong to the tap, which knows a source by th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+from tap_azure_ea_billing.sources.costs import exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date, datetime
-
-LARGEST_COST_EXPONENT = 308
-"""Of a 64-bit float: what is larger is no finite number downstream. The smallest is held to the same bound."""
-LONGEST_COST = 1000
-"""Characters."""
-_EXACT = Context(prec=2000)
-"""Room for every digit that costs of that length and that exponent can have."""
 
 Clock: TypeAlias = "Callable[[], datetime]"
 """Tells the time, UTC."""
@@ -87,8 +82,7 @@ class MonthTotal:
         self.pages += bool(rows)
         self.rows += rows
         self.unreadable_costs += rows - len(costs)
-        with localcontext(_EXACT):
-            self.cost = sum(costs, self.cost)
+        self.cost = exact_sum(costs, self.cost)
 
 
 class Batch(Protocol):

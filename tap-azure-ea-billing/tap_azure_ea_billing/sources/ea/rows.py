@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_azure_ea_billing.sources.costs import cost_of_number, cost_of_text
 from tap_azure_ea_billing.sources.ea.names import API_NAMES, RARE_API_NAMES
-from tap_azure_ea_billing.sources.source import LARGEST_COST_EXPONENT, LONGEST_COST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
     from tap_azure_ea_billing.sources.ea.answers import RawRow
     from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
@@ -35,7 +35,6 @@ _DATE, _ADDITIONAL_INFO, _TAGS = map(COLUMNS.index, ("date", "additional_info", 
 
 _NULL = msgspec.Raw(b"null")
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SLASH_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _ISO_DATE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -107,16 +106,9 @@ def readable_costs(rows: Iterable[RawRow]) -> list[Decimal]:
 def cost_of(value: msgspec.Raw) -> Decimal | None:
     """Return a cost exactly, None if it is missing or not a finite number (or text that is one)."""
     text = bytes(value).decode()
-    if text[0] not in "-0123456789":
-        if text[0] != '"':
-            return None
-        text = _decode(value).strip()
-        if not _NUMBER.fullmatch(text):
-            return None
-    if len(text) > LONGEST_COST:
-        return None
-    cost = Decimal(text)
-    return cost if not cost or -LARGEST_COST_EXPONENT <= cost.adjusted() <= LARGEST_COST_EXPONENT else None
+    if text[0] == '"':
+        return cost_of_text(_decode(value))
+    return cost_of_number(text) if text[0] in "-0123456789" else None
 
 
 def iso_date(value: bytes) -> str | None:
