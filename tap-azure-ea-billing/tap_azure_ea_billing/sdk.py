@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from singer_sdk import metrics
 from singer_sdk.contrib.msgspec import MsgSpecWriter
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
+S = TypeVar("S", bound=Stream)
 _FIRST_ERROR_STATUS = 400
 
 
@@ -69,6 +70,10 @@ class BillStream(Stream):
         """Whether the catalog asks for everything each time."""
         return self.replication_method == REPLICATION_FULL_TABLE
 
+    def child(self, kind: type[S]) -> S:
+        """Return the child stream of this kind."""
+        return next(stream for stream in self.child_streams if isinstance(stream, kind))
+
     def replace_bookmark(self, context: Context | None, bookmark: Mapping[str, Any]) -> None:
         """Let a bookmark be all that the state has of a partition and of the child streams, and write STATE.
 
@@ -99,6 +104,10 @@ class PageStream(BillStream):
         """Return singer-sdk's counter, and keep it, since records are counted by the page."""
         self._counter = super().get_record_counter(endpoint=endpoint, log_interval=log_interval)
         return self._counter
+
+    def write_schema_and_records(self, context: Mapping[str, str]) -> None:
+        """Let `get_records` write the records of a context, after SCHEMA, when the parent stream wants them."""
+        self.sync(context)
 
     def deselected(self) -> list[str]:
         """Return the columns that the catalog leaves out."""

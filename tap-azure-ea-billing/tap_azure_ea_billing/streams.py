@@ -85,7 +85,7 @@ class BillingMonths(BillStream):
     @property
     def usage(self) -> UsageDetails:
         """The stream that writes the rows."""
-        return next(stream for stream in self.child_streams if isinstance(stream, UsageDetails))
+        return self.child(UsageDetails)
 
     @property
     @override
@@ -248,7 +248,7 @@ class UsageDetails(PageStream):
     def write(self, extraction: Extraction, progress: Progress) -> None:
         """Write SCHEMA and all rows of a month."""
         self._under_way = extraction, progress
-        self.sync(extraction.context)
+        self.write_schema_and_records(extraction.context)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
