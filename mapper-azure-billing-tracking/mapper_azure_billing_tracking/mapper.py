@@ -131,6 +131,8 @@ class MapperAzureBillingTracking(InlineMapper):
             line_number = message_dict[LINE_NUMBER]
             self._require_description(BillingMonth, line_number)
             month = self._months.close(message_dict[LINE], line_number)
+            if month is None:
+                return []
             if self._guard is not None:
                 self._guard.close(month.row(0, named=True))
             return [self._rows(BillingMonth, month)]

@@ -24,7 +24,7 @@ class _Month(msgspec.Struct):
     row_count: int
     extended_cost: Decimal
     started_at: dt.datetime
-    completed_at: dt.datetime
+    completed_at: dt.datetime | None
 
 
 class _MonthLine(msgspec.Struct):
@@ -53,7 +53,7 @@ class MonthOutcomes:
             self._open.setdefault(snapshot, Tally()).add(tally)
             self.run.add(tally)
 
-    def close(self, line: bytes, line_number: int) -> pl.DataFrame:
+    def close(self, line: bytes, line_number: int) -> pl.DataFrame | None:
         """Close a month.
 
         Args:
@@ -61,7 +61,8 @@ class MonthOutcomes:
             line_number: Its number in the input.
 
         Returns:
-            The row of ``stg_azure_billing_month``; ``extended_cost`` is the tap's exact sum, as text.
+            The row of ``stg_azure_billing_month``; ``extended_cost`` is the tap's exact sum, as text. None if the tap
+            says that it did not read the month to its end: without its row a month is never published.
 
         Raises:
             MalformedMonthError: The record lacks a column, or one can't be read.
@@ -74,6 +75,15 @@ class MonthOutcomes:
             ) from error
         snapshot = SnapshotKey(month.enrollment_number, month.billing_month, _milliseconds(month.snapshot_at))
         tally = self._open.pop(snapshot, Tally())
+        if month.completed_at is None:
+            logger.warning(
+                "Enrollment %s, month %s: the tap did not read the month to its end (as with --test), %d rows arrived. "
+                "The month is not complete and is not published.",
+                month.enrollment_number,
+                f"{month.billing_month:%Y-%m}",
+                tally.received,
+            )
+            return None
         self.months += 1
         if tally.received != month.row_count:
             self.incomplete_months += 1

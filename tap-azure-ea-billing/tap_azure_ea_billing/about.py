@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import override
 
-from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig
+from tap_azure_ea_billing.config import AzureApiConfig
+from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 class _PlainSchema(GenerateJsonSchema):
     """JSON Schema as plugin settings have it: optional means absent, never null, and a secret is only marked so."""
 
+    @override
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
+    @override
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         plain = super().default_schema(schema)
         if plain.get("default", ...) in (None, [], ()):

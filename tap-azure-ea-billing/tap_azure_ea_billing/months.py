@@ -1,6 +1,7 @@
 """Billing months, which of them a run extracts, and the bookmark that remembers; pure, without clock, files or network.
 
-A billing month is the date of its first day. It begins and ends at midnight UTC.
+A billing month is the date of its first day. It begins and ends at midnight UTC. A snapshot's instant decides which
+extraction of a month counts, so a clock that was wrong once would do harm for good.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ _DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
 _STEP_BETWEEN_RUNS = timedelta(seconds=1)
 """Some targets drop what is finer than a second."""
 _STEP_IN_A_RUN = timedelta(milliseconds=1)
+_CURE = (
+    "correct the clock; or, if a run with a wrong clock wrote the state, run `azure-billing-warehouse prune --future` "
+    "and then `meltano run --full-refresh ...`, or correct the state with `meltano state`"
+)
 
 
 def parse_month(text: str) -> date:
     """Return the billing month of `2026-08`, `2026-08-15` or an ISO date-time.
 
     Raises:
-        ValueError: if the text is none of these.
+        ValueError: The text is none of these.
     """
     if not _DATE.fullmatch(text):
         message = f"'{text}' is not a month or date like 2026-08 or 2026-08-01"
@@ -72,10 +77,10 @@ class Bookmark:
     """What an enrollment's state remembers.
 
     Attributes:
-        month: newest month that was completed.
+        month: Newest month that was completed.
         snapshots: `snapshot_at` of the newest month, and of the earlier ones that were still open when they were read.
-        newest: the latest `snapshot_at` of any month, kept for good; None if no run has noted one yet.
-        row_counts: rows of the last complete extraction of each month, kept for good.
+        newest: The latest `snapshot_at` of any month, kept for good; None if no run has noted one yet.
+        row_counts: Rows of the last complete extraction of each month, kept for good.
     """
 
     month: date
@@ -88,7 +93,7 @@ class Bookmark:
         """Read the state of an enrollment's partition; None if it holds no bookmark.
 
         Raises:
-            ValueError: if a month, snapshot or count in it is unreadable.
+            ValueError: A month, snapshot or count in it is unreadable.
         """
         value = state.get("replication_key_value")
         if value is None:
@@ -117,6 +122,19 @@ class Bookmark:
     def all_months(self) -> set[date]:
         """Return every month that it names."""
         return {self.month, *self.snapshots, *self.row_counts}
+
+
+def state_ahead(number: str, bookmark: Bookmark, now: datetime, max_skew: float) -> str | None:
+    """Return a sentence if an enrollment's state knows more of the time than this machine's clock."""
+    latest = now + timedelta(seconds=max_skew)
+    by_the_clock = f"by this machine's clock it is {instant_text(now)}"
+    if bookmark.newest is not None and bookmark.newest > latest:
+        what = f"knows an extraction of {instant_text(bookmark.newest)}"
+    elif (newest_month := max(bookmark.all_months())) > current_month(latest):
+        what = f"knows the month {label(newest_month)}"
+    else:
+        return None
+    return f"The state of enrollment {number} {what}, and {by_the_clock}: {_CURE}."
 
 
 def completed(
@@ -150,7 +168,7 @@ class Instants:
     """Gives each extraction of a run an instant of its own, later than all those before it even if the clock went back.
 
     Args:
-        newest: latest instant of the runs before, None if there is none.
+        newest: Latest instant of the runs before, None if there is none.
     """
 
     def __init__(self, newest: datetime | None) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
-    from tap_azure_ea_billing.rows import Tally
+    from tap_azure_ea_billing.sources.source import MonthTotal
 
 EVERY_SECONDS = 5.0
 
@@ -18,42 +18,41 @@ class Progress:
     """Reports on one month.
 
     Args:
-        logger: where to.
+        logger: Where the lines go.
         context: enrollment_number and billing_month.
-        currency: of the cost.
-        every: seconds between two lines.
+        currency: Currency of the cost.
+        every: Seconds between two lines.
     """
 
     def __init__(
         self, logger: logging.Logger, context: Mapping[str, str], currency: str, every: float = EVERY_SECONDS
     ) -> None:
-        """Start the clock."""
         self._logger = logger
         self._where = f"Enrollment {context['enrollment_number']}, month {context['billing_month'][:7]}"
         self._currency = currency
         self._every = every
         self._started = self._reported = time.monotonic()
 
-    def report(self, tally: Tally) -> None:
+    def report(self, total: MonthTotal) -> None:
         """Write a line if the last one is old enough."""
         now = time.monotonic()
         if now - self._reported >= self._every:
             self._reported = now
-            self._line("so far", tally, now)
+            self._line("so far", total, now)
 
-    def summary(self, tally: Tally) -> None:
+    def summary(self, total: MonthTotal) -> None:
         """Write the month's last line."""
-        self._line("read", tally, time.monotonic())
+        self._line("read", total, time.monotonic())
 
-    def _line(self, what: str, tally: Tally, now: float) -> None:
-        rate = tally.rows / max(now - self._started, 1e-6)
+    def _line(self, what: str, total: MonthTotal, now: float) -> None:
+        rate = total.rows / max(now - self._started, 1e-6)
         self._logger.info(
             "%s: %s %d pages, %d rows, %.0f rows/s, cost %s %s.",
             self._where,
             what,
-            tally.pages,
-            tally.rows,
+            total.pages,
+            total.rows,
             rate,
-            f"{tally.cost:.2f}",
+            f"{total.cost:.2f}",
             self._currency,
         )

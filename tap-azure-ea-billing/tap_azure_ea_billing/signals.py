@@ -21,7 +21,7 @@ class SignalExit(SystemExit):
     """A signal ends the run; the exit code is 143 for SIGTERM, 130 for SIGINT.
 
     Attributes:
-        sentence: what happened, and to which enrollment and month.
+        sentence: What happened, and to which enrollment and month.
     """
 
     def __init__(self, signum: int, under_way: str) -> None:
@@ -35,7 +35,7 @@ def exit_at_signals(under_way: Callable[[], str]) -> None:
     """Take the place of singer-sdk's handlers, in the main thread, where alone there are any.
 
     Args:
-        under_way: returns enrollment and month that is being read, '' if there is none.
+        under_way: Returns enrollment and month that is being read, '' if there is none.
     """
 
     def end(signum: int, frame: FrameType | None) -> None:

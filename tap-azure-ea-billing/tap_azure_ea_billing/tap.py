@@ -1,4 +1,4 @@
-"""The plugin: settings and keys are checked at its start, the streams are named, an error becomes one sentence."""
+"""The plugin: settings are checked at its start, the streams are named, an error becomes one sentence."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from pydantic import ValidationError
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from typing_extensions import override
 
 from tap_azure_ea_billing.about import setting_errors, settings_schema, variable_errors
-from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig, without_blanks
+from tap_azure_ea_billing.config import AzureApiConfig
+from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.run import Run
+from tap_azure_ea_billing.sdk import PageWriter
 from tap_azure_ea_billing.signals import SignalExit, exit_at_signals
+from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX, without_blanks
 from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
-from tap_azure_ea_billing.writer import PageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from singer_sdk.streams import Stream
+
+    from tap_azure_ea_billing.sources.source import Clock
 
 
 def utc_now() -> datetime:
@@ -46,15 +51,15 @@ class TapAzureEABilling(Tap):
     ]
     message_writer_class = PageWriter
 
-    def __init__(self, *, clock: Callable[[], datetime] = utc_now, **plugin: Any) -> None:  # noqa: ANN401 - as in Tap
-        """Check settings and keys, unless `validate_config` is false (discovery).
+    def __init__(self, *, clock: Clock = utc_now, **plugin: Any) -> None:  # noqa: ANN401 - as in Tap
+        """Check the settings, unless `validate_config` is false (discovery).
 
         Args:
-            clock: tells the time, UTC.
-            plugin: what singer-sdk's `Tap` takes.
+            clock: Tells the time, UTC.
+            plugin: What singer-sdk's `Tap` takes.
 
         Raises:
-            ConfigValidationError: with a sentence for each setting or key that is wrong.
+            ConfigValidationError: Settings or keys are wrong; there is a sentence for each.
         """
         validate = plugin.pop("validate_config", True)
         self.run = Run(clock, self.logger)
@@ -70,12 +75,14 @@ class TapAzureEABilling(Tap):
         if validate:
             self._check_settings()
 
+    @override
     def discover_streams(self) -> Sequence[Stream]:
         """Return both streams; needs no network and no settings."""
         return [BillingMonths(self, self.run), UsageDetails(self, self.run)]
 
     @classmethod
-    def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - as in Tap
+    @override
+    def invoke(cls, **options: Any) -> None:
         """Run the tap; what stops it is one sentence in the log and exit code 1, or 128 and the number of a signal."""
         try:
             super().invoke(**options)
@@ -91,7 +98,7 @@ class TapAzureEABilling(Tap):
             cls.logger.error("%s", stop.sentence)  # noqa: TRY400 - below
             _write_nothing_more()
             raise
-        except SingerSDKError as error:
+        except (OperatorError, SingerSDKError) as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - a traceback says nothing to the person who runs the pipeline
             sys.exit(1)
 
@@ -105,7 +112,7 @@ class TapAzureEABilling(Tap):
 
 
 def _write_nothing_more() -> None:
-    """Leave Python nobody to write the rest of a buffer to at its end: the reader is gone, or will be."""
+    """Let Python write the rest of a buffer to nobody at its end: the reader is gone, or will be."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -12,7 +12,7 @@ from mapper.oracle_json import Json, JsonObject, Number, json_text, load_json
 from mapper.oracle_tracking import Patterns, track
 
 from sandbox.generator import Bill, example_patterns
-from tap_azure_ea_billing.fields import USAGE_FIELDS
+from tap_azure_ea_billing.sources.ea.names import API_NAMES
 
 ENROLLMENT = "88888888"
 MONTHS = ("2026-08", "2026-09", "2026-10")
@@ -49,7 +49,7 @@ class Served:
 @cache
 def served(month: str, revision: int) -> Served:
     """A month as the API serves it in a revision, read by the rules' oracle."""
-    names = {field.api_name: field.name for field in USAGE_FIELDS if field.api_name}
+    names = {api_name: column for column, api_name in API_NAMES.items()}
     patterns = Patterns(example_patterns())
     published: dict[int, tuple[Any, ...]] = {}
     rejected: dict[int, float | None] = {}

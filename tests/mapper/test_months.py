@@ -52,6 +52,22 @@ def test_a_month_row_has_the_counts_and_costs_of_both_sides(mapper: MapperRuns) 
     assert (row["enrollment_number"], row["billing_month"], row["source"]) == ("88888888", "2026-10-01", "ea")
 
 
+def test_a_month_that_the_tap_did_not_read_to_its_end_has_its_rows_and_no_month_row(
+    mapper: MapperRuns, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `tap --test` writes it: even if as many rows came as the tap counted, the month is not complete."""
+    cut = month_line(1, completed_at=None)
+    whole = month_line(2, snapshot_at="2026-11-04T02:00:00+00:00")
+    rows = [usage_line(number, snapshot_at="2026-11-04T02:00:00+00:00") for number in (1, 2)]
+    output = mapper.run([USAGE_SCHEMA, MONTH_SCHEMA, usage_line(1), cut, *rows, whole])
+    assert len(output.records(DETAIL)) == 3
+    assert [row["row_count"] for row in output.records(MONTH)] == [2]
+    assert (
+        "Enrollment 88888888, month 2026-10: the tap did not read the month to its end (as with --test), 1 rows "
+        "arrived. The month is not complete and is not published."
+    ) in caplog.text
+
+
 @settings(
     max_examples=25,
     deadline=None,

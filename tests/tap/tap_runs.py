@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import SingerSDKError
 
+from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def run(
                 clock=Clock(now),
             )
             tap.sync_all()
-        except SingerSDKError as raised:
+        except (OperatorError, SingerSDKError) as raised:
             error = str(raised)
     written.seek(0)
     return Output([json.loads(line, parse_float=Decimal) for line in written], error, exit_code=int(bool(error)))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.recorded import empty_month_body
-from tap_azure_ea_billing import kinds
-from tap_azure_ea_billing.answers import read_answer
-from tap_azure_ea_billing.kinds import AnswerError, Handling, Kind
-from tap_azure_ea_billing.links import check_next_link
+from tap_azure_ea_billing.sources.ea import kinds
+from tap_azure_ea_billing.sources.ea.answers import read_answer
+from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Handling, Kind
+from tap_azure_ea_billing.sources.ea.links import check_next_link
 
 API = "https://ea.azure.cn/rest"
 FIRST_URL = f"{API}/1/usage-report/paginatedV3"

@@ -11,6 +11,7 @@ from tap.tap_runs import NOW, Clock
 
 from tap_azure_ea_billing.about import setting_errors, settings_schema
 from tap_azure_ea_billing.config import AzureApiConfig
+from tap_azure_ea_billing.sources import SOURCES
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 GOOD: dict[str, Any] = {"enrollment_number": "1", "api_key": "key", "start_date": "2026-08"}
@@ -32,6 +33,7 @@ def test_a_good_configuration_has_no_errors() -> None:
 
 START = "environment variable TAP_AZURE_EA_BILLING_START_DATE"
 NUMBER = "environment variable TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER"
+NAMES = " or ".join(map(repr, SOURCES))
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"start_date": ""}, f"Setting `start_date` is missing: set it ({START})."),
     (
@@ -56,7 +58,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"source": "arm"},
-        "Setting `source` is wrong: input should be 'ea' (environment variable TAP_AZURE_EA_BILLING_SOURCE).",
+        f"Setting `source` is wrong: input should be {NAMES} (environment variable TAP_AZURE_EA_BILLING_SOURCE).",
     ),
     (
         {"restatement_days": -1},

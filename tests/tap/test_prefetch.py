@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_azure_ea_billing.prefetch import prefetched
+from tap_azure_ea_billing.sources.prefetch import prefetched
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -148,6 +148,25 @@ def test_a_signal_in_a_month_is_no_success(
     assert sum(line["type"] == "STATE" for line in lines) == 1
 
 
+def test_a_test_run_piped_into_the_mapper_is_no_complete_month(api: Api, tmp_path: Path) -> None:
+    """What somebody does first with a new key; the mapper stages the rows, and says that the month is not complete."""
+    tap_config, mapper_config, patterns = (tmp_path / name for name in ("tap.json", "mapper.json", "patterns.csv"))
+    tap_config.write_text(json.dumps(settings(api)))
+    mapper_config.write_text(json.dumps({"patterns": {"source": "csv", "path": str(patterns)}}))
+    patterns.write_text("id,resource_tracking\n1,crm\n")
+    with subprocess.Popen(
+        [PROGRAM, "--config", tap_config, "--test=records"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as tap:
+        mapper = PROGRAM.with_name("mapper-azure-billing-tracking")
+        done = subprocess.run(
+            [mapper, "--config", mapper_config], stdin=tap.stdout, capture_output=True, text=True, check=False
+        )
+    assert (tap.returncode, done.returncode) == (0, 0), done.stderr
+    records = [message for message in map(json.loads, done.stdout.splitlines()) if message["type"] == "RECORD"]
+    assert {"stg_azure_billing_detail", "dq_billing_issue"} >= {message["stream"] for message in records} > set()
+    assert f"Enrollment {ENROLLMENT}, month 2026-09: the tap did not read the month to its end" in done.stderr
+
+
 def test_a_reader_that_ends_early_is_one_sentence(api: Api, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps(settings(api)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tap.tap_runs import ENROLLMENT, run, settings
 
 from tap_azure_ea_billing.progress import Progress
-from tap_azure_ea_billing.rows import Tally
+from tap_azure_ea_billing.sources.source import MonthTotal
 
 if TYPE_CHECKING:
     import pytest
@@ -21,13 +21,13 @@ MONTH = {"enrollment_number": ENROLLMENT, "billing_month": "2026-11-01"}
 
 def test_a_long_month_has_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    tally = Tally(pages=3, rows=1234, cost=Decimal("5.678"))
+    total = MonthTotal(pages=3, rows=1234, cost=Decimal("5.678"))
     logger = logging.getLogger("test")
     often = Progress(logger, MONTH, "CNY", every=0)
-    often.report(tally)
-    often.report(tally)
+    often.report(total)
+    often.report(total)
     seldom = Progress(logger, MONTH, "CNY", every=3600)
-    seldom.report(tally)
+    seldom.report(total)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
     assert lines[0].startswith(f"Enrollment {ENROLLMENT}, month 2026-11: so far 3 pages, 1234 rows, ")

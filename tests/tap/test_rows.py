@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from contextlib import redirect_stdout
 from decimal import Decimal
 from fractions import Fraction
@@ -11,15 +12,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from date_examples import DATES
 from hypothesis import given
 from hypothesis import strategies as st
 from tap.scripted import scripted_api, scripted_settings
 from tap.tap_runs import NOW, run
 
 from sandbox.keys import make_key
-from tap_azure_ea_billing.answers import read_answer
-from tap_azure_ea_billing.fields import USAGE_FIELDS
-from tap_azure_ea_billing.rows import RowRenderer, Tally, record_lines
+from tap_azure_ea_billing.records import RecordMaker, record_lines
+from tap_azure_ea_billing.sources.ea.answers import RawRow, read_answer
+from tap_azure_ea_billing.sources.ea.names import API_NAMES
+from tap_azure_ea_billing.sources.ea.rows import COLUMNS, RowReader, readable_costs
+from tap_azure_ea_billing.sources.source import MonthTotal
+from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 NUMBERS = [
@@ -31,7 +36,8 @@ NUMBERS = [
 def render(row: str) -> dict[str, Any]:
     """Return the record of one row, given as JSON text, with numbers as their text."""
     page = read_answer(200, b'{"content":[' + row.encode() + b"]}", first=True)
-    records = RowRenderer("1", "2026-08-01", "2026-08-01T00:00:00.000+00:00", "CNY").records(page.rows, 1)
+    rows = RowReader("CNY", UnknownFields(logging.getLogger("test"))).values(page.rows)
+    records = RecordMaker("1", "2026-08-01", "2026-08-01T00:00:00.000+00:00", COLUMNS).records(rows, 1)
     (line,) = record_lines("usage_details", records).splitlines()
     message = json.loads(line, parse_float=str, parse_int=str)
     assert message["type"] == "RECORD"
@@ -49,16 +55,16 @@ def test_a_number_reaches_standard_output_byte_for_byte(number: str, field: str)
         TapAzureEABilling(config=scripted_settings(api), clock=lambda: NOW).sync_all()
     written.seek(0)
     (line,) = [line for line in written if '"stream":"usage_details","record"' in line]
-    name = next(column.name for column in USAGE_FIELDS if column.api_name == field)
+    (name,) = [column for column, api_name in API_NAMES.items() if api_name == field]
     assert f'"{name}":{number},' in line
 
 
 def test_all_31_fields_have_their_column() -> None:
-    row = {column.api_name: f"value of {column.name}" for column in USAGE_FIELDS}
+    row = {api_name: f"value of {column}" for column, api_name in API_NAMES.items()}
     record = render(json.dumps(row))
     assert len(row) == 31
-    for column in USAGE_FIELDS:
-        assert record[column.name] == f"value of {column.name}"
+    for column in API_NAMES:
+        assert record[column] == f"value of {column}"
     assert {name: record[name] for name in ("row_number", "billing_currency", "charge_type", "extra")} == {
         "row_number": "1",
         "billing_currency": "CNY",
@@ -120,6 +126,12 @@ def test_a_date_is_written_as_an_iso_date_and_an_unreadable_one_as_it_came(came:
     assert render(json.dumps({"Date": came}))["date"] == written
 
 
+def test_a_date_is_written_as_an_iso_date_only_where_rule_r1_reads_that_date() -> None:
+    assert {text: render(json.dumps({"Date": text}))["date"] for text in DATES} == {
+        text: text if date is None else date for text, date in DATES.items()
+    }
+
+
 def test_a_date_that_is_no_text_is_kept() -> None:
     assert render('{"Date":20170301}')["date"] == "20170301"
     assert render('{"Date":null}')["date"] is None
@@ -144,7 +156,7 @@ def test_tags_and_additional_info_are_text(field: str, came: str, written: str |
 def test_fields_that_the_schema_lacks_are_kept_in_extra_as_they_came() -> None:
     record = render('{"AccountName":"a","PartNumber":"P","Rate":1.50,"accountName":null,"Benefit":{"n":[1e5]}}')
     assert record["extra"] == '{"PartNumber":"P","Rate":1.50,"accountName":null,"Benefit":{"n":[1e5]}}'
-    whole = {column.api_name: "" for column in USAGE_FIELDS} | {"PartNumber": "P"}
+    whole = dict.fromkeys(API_NAMES.values(), "") | {"PartNumber": "P"}
     assert render(json.dumps(whole))["extra"] == '{"PartNumber":"P"}'
 
 
@@ -169,21 +181,25 @@ costs = st.lists(
 )
 
 
+def add(total: MonthTotal, rows: list[RawRow]) -> None:
+    total.add(len(rows), readable_costs(rows))
+
+
 @given(costs)
 def test_the_sum_of_a_month_is_exact_and_says_how_many_costs_it_lacks(pairs: list[tuple[str, Fraction | None]]) -> None:
-    tally = Tally()
+    total = MonthTotal()
     half = len(pairs) // 2
     for page in (pairs[:half], pairs[half:]):
-        tally.add([{"ExtendedCost": msgspec.Raw(text.encode())} for text, _ in page])
-    assert Fraction(tally.cost) == sum((value for _, value in pairs if value is not None), Fraction(0))
-    assert tally.unreadable_costs == sum(value is None for _, value in pairs)
-    assert tally.rows == len(pairs)
+        add(total, [{"ExtendedCost": msgspec.Raw(text.encode())} for text, _ in page])
+    assert Fraction(total.cost) == sum((value for _, value in pairs if value is not None), Fraction(0))
+    assert total.unreadable_costs == sum(value is None for _, value in pairs)
+    assert total.rows == len(pairs)
 
 
 def test_a_row_without_the_cost_field_counts_as_one_without_a_cost() -> None:
-    tally = Tally()
-    tally.add([{}])
-    assert (tally.rows, tally.unreadable_costs, tally.cost) == (1, 1, Decimal(0))
+    total = MonthTotal()
+    add(total, [{}])
+    assert (total.rows, total.unreadable_costs, total.cost) == (1, 1, Decimal(0))
 
 
 def test_unknown_fields_and_unreadable_costs_are_named_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,7 @@ class KeyMask:
     """Hides one key.
 
     Args:
-        token: the key.
+        token: The key.
     """
 
     def __init__(self, token: str) -> None:

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from tap_azure_ea_billing import kinds
-from tap_azure_ea_billing.kinds import AnswerError
+from tap_azure_ea_billing.sources.ea import kinds
+from tap_azure_ea_billing.sources.ea.kinds import AnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,10 +44,10 @@ def next_link(members: Mapping[str, msgspec.Raw]) -> str | None:
     """Return the link to the next page, None if no member is one.
 
     Args:
-        members: an answer's members beside `content` that are neither null nor empty.
+        members: An answer's members beside `content` that are neither null nor empty.
 
     Raises:
-        AnswerError: if a link is not text, two differ, or a member looks like a link and has another name or place.
+        AnswerError: A link is not text, two differ, or a member looks like a link and has another name or place.
     """
     links = set()
     for name, value in members.items():
@@ -64,13 +64,13 @@ def check_next_link(link: str, first_url: str, month: str, followed: set[str]) -
     """Check that a link may be followed with the key.
 
     Args:
-        link: as it came.
-        first_url: address of the month's first page.
+        link: The link, unchanged.
+        first_url: Address of the month's first page.
         month: `YYYY-MM`.
         followed: URLs that were asked for before.
 
     Raises:
-        AnswerError: if it leads elsewhere or to another month, or was followed before.
+        AnswerError: It leads elsewhere or to another month, or was followed before.
     """
     if link in followed:
         raise AnswerError(kinds.LINK_REPEATED)
@@ -93,7 +93,7 @@ def _link_within(name: str, value: msgspec.Raw) -> str | None:
         raise AnswerError(kinds.MALFORMED, str(error)) from None
 
 
-def _link_like(value: Any) -> str | None:  # noqa: ANN401 - whatever stands beside the rows
+def _link_like(value: Any) -> str | None:  # noqa: ANN401 - whatever is beside the rows
     if isinstance(value, list):
         return next((found for entry in value if (found := _link_like(entry)) is not None), None)
     if not isinstance(value, dict):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tap_azure_ea_billing import kinds
-from tap_azure_ea_billing.kinds import AnswerError, Kind
-from tap_azure_ea_billing.links import next_link, plain_name
+from tap_azure_ea_billing.sources.ea import kinds
+from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Kind
+from tap_azure_ea_billing.sources.ea.links import next_link, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _ERROR_NAMES = {"message", "messages", "code", "fault"}
 _NAME_SHOWN = 40
 
 RawRow = dict[str, msgspec.Raw]
-"""A usage row: the API's field name to the JSON text of the value, exactly as it came."""
+"""A usage row: the API's field name to the JSON text of the value, byte for byte."""
 
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_rows = msgspec.json.Decoder(list[RawRow]).decode
@@ -42,8 +42,8 @@ class Page(NamedTuple):
     """A page that was read.
 
     Attributes:
-        kind: kind of answer.
-        rows: usage rows in the order received.
+        kind: Kind of answer.
+        rows: Usage rows in the order received.
         next_link: URL of the next page, None on the last.
     """
 
@@ -57,11 +57,11 @@ def read_answer(status: int, body: bytes, *, first: bool) -> Page:
 
     Args:
         status: HTTP status.
-        body: the whole body.
-        first: whether a month's first page was asked for.
+        body: The whole body.
+        first: Whether a month's first page was asked for.
 
     Raises:
-        AnswerError: if it is of a kind that is retried or stops the run.
+        AnswerError: It is of a kind that is retried or stops the run.
     """
     if status == _NOT_FOUND:
         if first:

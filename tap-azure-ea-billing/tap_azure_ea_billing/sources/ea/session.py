@@ -6,11 +6,13 @@ What requests has is a time-out for silence: an answer of one byte a second neve
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import requests
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,6 @@ class OverdueError(requests.Timeout):
     """An answer was not whole when its time was up."""
 
     def __init__(self, seconds: float) -> None:
-        """Say how long it had."""
         super().__init__(f"the answer was not whole after {seconds:g} s")
 
 
@@ -33,34 +34,31 @@ class BodyTooLargeError(requests.RequestException):
     """A body is larger than it may be."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Say how large it may be."""
         super().__init__(f"the body has more than {max_bytes // MEGABYTE} MB")
 
 
 class BoundedSession(requests.Session):
     """A session whose answers are whole, with their bodies, or an error.
 
-    Args:
-        deadline: seconds from sending a request to the last byte of its answer.
-        max_body: bytes of a decompressed body.
+    An answer's `elapsed` is the time from sending the request to the last byte.
 
-    Attributes:
-        seconds: what the last exchange took.
+    Args:
+        deadline: Seconds from sending a request to the last byte of its answer.
+        max_body: Bytes of a decompressed body.
     """
 
     def __init__(self, deadline: float, max_body: int) -> None:
-        """Set the bounds."""
         super().__init__()
-        self.seconds = 0.0
         self._deadline = deadline
         self._max_body = max_body
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: ANN401 - as in Session
+    @override
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request and read its answer.
 
         Raises:
-            OverdueError: if the answer takes too long.
-            BodyTooLargeError: if its body is too large.
+            OverdueError: The answer takes too long.
+            BodyTooLargeError: Its body is too large.
         """
         done: Queue[requests.Response | BaseException] = Queue(maxsize=1)
         started = time.monotonic()
@@ -70,7 +68,6 @@ class BoundedSession(requests.Session):
             answer = done.get(timeout=self._deadline)
         except Empty:
             raise OverdueError(self._deadline) from None
-        self.seconds = time.monotonic() - started
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -87,6 +84,7 @@ class BoundedSession(requests.Session):
             with response:  # its connection goes back to the pool, or is closed if the body was not read to its end
                 response.raw = _BoundedBody(response.raw, self._max_body, started, self._deadline)
                 len(response.content)  # requests reads it here, and keeps it
+                response.elapsed = timedelta(seconds=time.monotonic() - started)
         except BaseException as error:  # noqa: BLE001 - it is raised again by `send`, in the thread that wants the answer
             done.put(error)
         else:
@@ -114,7 +112,7 @@ class _BoundedBody:
             yield piece
 
     def release_conn(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         self._raw.release_conn()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""API keys: where one comes from, decrypting it, and what its claims say; nothing here asks the API.
+"""API keys: where each comes from, decrypting it, and what its claims say; nothing here asks the API.
 
 A key is a JWT. Its claims are read without verifying the signature (only the API can), to say in time that it expires.
 """
@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX
+from tap_azure_ea_billing.errors import SettingsError
+from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from pydantic import SecretStr
 
-    from tap_azure_ea_billing.config import AzureApiConfig, Enrollment
+    from tap_azure_ea_billing.sources.ea.settings import EASettings
+    from tap_azure_ea_billing.sources.settings import Enrollment
 
 ENCRYPTED_PREFIX = "fernet:"
 WARN_BEFORE = timedelta(days=14)
 
 
-class CredentialError(ValueError):
-    """A key is missing, unreadable, expired or for another enrollment. The sentence never holds the key."""
+class CredentialError(SettingsError):
+    """A key is missing, unreadable, expired or for another enrollment. No sentence holds the key."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,10 +41,10 @@ class ApiKey:
     """A key in the clear, and what it says of itself.
 
     Attributes:
-        token: the key; never shown by `repr`.
-        setting: where it came from, as a person would look for it.
-        enrollment: claim `EnrollmentNumber`, None if the key does not say.
-        expires_at: claim `exp`, UTC, None if the key does not say.
+        token: The key; never shown by `repr`.
+        setting: Where it came from, as a person would look for it.
+        enrollment: Claim `EnrollmentNumber`, None if the key does not say.
+        expires_at: Claim `exp`, UTC, None if the key does not say.
     """
 
     token: str
@@ -54,7 +57,7 @@ class ApiKey:
         """Read the claims of a key.
 
         Raises:
-            CredentialError: if it has characters that no key has.
+            CredentialError: It has characters that no key has.
         """
         token = token.strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
@@ -81,7 +84,7 @@ class ApiKey:
         """Return a warning about the key, if there is one.
 
         Raises:
-            CredentialError: if it has expired or is for another enrollment.
+            CredentialError: It has expired or is for another enrollment.
         """
         renew = f"create a new key in the EA portal and put it into {self.setting}"
         if self.enrollment is not None and self.enrollment != enrollment_number:
@@ -117,7 +120,7 @@ def encrypt(token: str, fernet_key: str) -> str:
     """Return the key as the setting `api_key` can hold it encrypted.
 
     Raises:
-        CredentialError: if the Fernet key is malformed.
+        CredentialError: The Fernet key is malformed.
     """
     return ENCRYPTED_PREFIX + _fernet(fernet_key).encrypt(token.strip().encode()).decode()
 
@@ -126,7 +129,7 @@ def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
     """Return a key in the clear; one that is not encrypted as it is.
 
     Raises:
-        CredentialError: if there is no Fernet key, or it is not the one that the key was encrypted with.
+        CredentialError: There is no Fernet key, or it is not the one that the key was encrypted with.
     """
     if not text.startswith(ENCRYPTED_PREFIX):
         return text
@@ -143,11 +146,11 @@ def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
         raise CredentialError(message) from None
 
 
-def load_keys(settings: AzureApiConfig) -> dict[str, ApiKey]:
+def load_keys(settings: EASettings) -> dict[str, ApiKey]:
     """Return the key of each enrollment.
 
     Raises:
-        CredentialError: if one is missing or can't be read.
+        CredentialError: One is missing or can't be read.
     """
     fernet_key = find_secret("fernet_key", settings.fernet_key, settings.fernet_key_file)
     keys = {}
@@ -157,11 +160,30 @@ def load_keys(settings: AzureApiConfig) -> dict[str, ApiKey]:
     return keys
 
 
+def check_keys(keys: Mapping[str, ApiKey], now: datetime, logger: logging.Logger) -> None:
+    """Warn of keys that expire soon.
+
+    Raises:
+        CredentialError: Keys have expired or are for other enrollments.
+    """
+    errors = []
+    for number, key in keys.items():
+        try:
+            warning = key.check(number, now)
+        except CredentialError as error:
+            errors.append(str(error))
+        else:
+            if warning:
+                logger.warning("%s", warning)
+    if errors:
+        raise CredentialError(*errors)
+
+
 def read_key_file(path: str, setting: str) -> str:
     """Return the text of a key file.
 
     Raises:
-        CredentialError: if it can't be read.
+        CredentialError: It can't be read.
     """
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()

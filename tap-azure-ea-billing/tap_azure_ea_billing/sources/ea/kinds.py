@@ -24,9 +24,9 @@ class Kind:
     """A kind of answer.
 
     Attributes:
-        when: how the answer looks.
-        handling: what happens.
-        advice: what to do when the run stops, in words that follow a colon.
+        when: How the answer looks.
+        handling: What happens.
+        advice: What to do when the run stops, in words that follow a colon.
     """
 
     when: str

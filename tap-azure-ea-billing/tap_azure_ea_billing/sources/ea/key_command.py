@@ -1,10 +1,11 @@
-"""The console script `azure-ea-billing-key`: makes Fernet keys, encrypts and checks API keys; more in `credentials`.
+"""The console script `azure-ea-billing-key`: makes Fernet keys, encrypts and checks API keys; more in `api_key`.
 
 Keys are read from files, the environment or standard input, never from arguments, which others on the machine can see.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -13,13 +14,15 @@ import click
 import requests
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
+from typing_extensions import override
 
-from tap_azure_ea_billing import answers, kinds, months
+from tap_azure_ea_billing import months
 from tap_azure_ea_billing.about import setting_errors
-from tap_azure_ea_billing.client import BearerKey
-from tap_azure_ea_billing.config import ENVIRONMENT_PREFIX, AzureApiConfig
-from tap_azure_ea_billing.credentials import ApiKey, CredentialError, encrypt, find_secret, load_keys
-from tap_azure_ea_billing.session import MEGABYTE, BoundedSession
+from tap_azure_ea_billing.config import AzureApiConfig
+from tap_azure_ea_billing.sources.ea import answers, kinds
+from tap_azure_ea_billing.sources.ea.api_key import ApiKey, CredentialError, encrypt, find_secret, load_keys
+from tap_azure_ea_billing.sources.ea.client import EAClient
+from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 _DEFAULT_URL = AzureApiConfig.model_fields["api_url"].default
 
@@ -27,6 +30,7 @@ _DEFAULT_URL = AzureApiConfig.model_fields["api_url"].default
 class _Failure(click.ClickException):
     """Ends the command with one sentence and exit code 1."""
 
+    @override
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the sentence as it is."""
         del file
@@ -113,16 +117,9 @@ def check(
 def _ask(settings: AzureApiConfig, key: ApiKey, number: str, now: datetime) -> str:
     """Ask for the first page of the current month; return what came."""
     month = months.label(months.current_month(now))
+    client = EAClient(settings, {number: key}, lambda: now, logging.getLogger(__name__))
     try:
-        with BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE) as session:
-            response = session.get(
-                f"{settings.api_url}/{number}/usage-report/paginatedV3",
-                params={"month": month, "pageindex": "0", "fmt": "json"},
-                headers={"User-Agent": settings.user_agent},
-                auth=BearerKey(key),
-                timeout=settings.request_timeout,
-                allow_redirects=False,
-            )
+        response = client.ask(number, month)
         page = answers.read_answer(response.status_code, response.content, first=True)
     except requests.RequestException as error:
         message = f"No answer from {settings.api_url} ({type(error).__name__}): {kinds.NO_ANSWER.advice}."

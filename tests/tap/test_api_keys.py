@@ -13,8 +13,8 @@ from tap.tap_runs import ENROLLMENT, NOW, Clock, run, settings
 
 from sandbox.keys import make_key
 from tap_azure_ea_billing.config import AzureApiConfig
-from tap_azure_ea_billing.credentials import ApiKey, CredentialError, decrypt, encrypt, load_keys
-from tap_azure_ea_billing.keys import main
+from tap_azure_ea_billing.sources.ea.api_key import ApiKey, CredentialError, decrypt, encrypt, load_keys
+from tap_azure_ea_billing.sources.ea.key_command import main
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 if TYPE_CHECKING:

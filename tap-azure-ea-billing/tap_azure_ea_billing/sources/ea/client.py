@@ -1,0 +1,215 @@
+"""Requests to the EA reporting API: addresses, key, retries, a month's pages; what an answer means is in `answers`.
+
+How long an exchange and how large a body may be is in `session`, what is known of the pages before an answer in `walk`,
+what a person reads of an answer that is no page in `sentences`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import backoff
+import requests
+from requests.auth import AuthBase
+from typing_extensions import override
+
+from tap_azure_ea_billing import months
+from tap_azure_ea_billing.errors import OperatorError
+from tap_azure_ea_billing.sdk import RequestMetrics
+from tap_azure_ea_billing.sources.ea import answers, kinds
+from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Handling
+from tap_azure_ea_billing.sources.ea.sentences import no_answer, sentence
+from tap_azure_ea_billing.sources.ea.session import MEGABYTE, BoundedSession
+from tap_azure_ea_billing.sources.ea.times import clocks_apart, retry_after
+from tap_azure_ea_billing.sources.ea.walk import Walk
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Generator, Mapping
+    from datetime import date
+
+    from backoff.types import Details
+
+    from tap_azure_ea_billing.sources.ea.answers import Page
+    from tap_azure_ea_billing.sources.ea.api_key import ApiKey
+    from tap_azure_ea_billing.sources.ea.settings import EASettings
+    from tap_azure_ea_billing.sources.source import Clock
+
+_REPORT = "/usage-report/paginatedV3"
+_FIRST_WAIT_SECONDS = 2
+_PASSING = (
+    ConnectionError,
+    requests.Timeout,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Failures of the network, after which the same request may succeed."""
+
+
+class RunStoppedError(OperatorError):
+    """An answer stops the run. The sentence says enrollment, month, page, status and what to do, never the key."""
+
+
+class _TryAgainError(Exception):
+    """The request is to be sent again; the message is what the operator reads.
+
+    Attributes:
+        wait: Seconds that the API asks to wait, None if it does not.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class _BearerKey(AuthBase):
+    """Puts the key on a request."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self._key = key
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"bearer {self._key.token}"
+        return request
+
+
+class EAClient:
+    """A client of the EA reporting API.
+
+    Args:
+        settings: Address and bounds.
+        keys: The key of each enrollment.
+        clock: Tells the time, UTC.
+        logger: Where tries that failed are reported.
+    """
+
+    def __init__(self, settings: EASettings, keys: Mapping[str, ApiKey], clock: Clock, logger: logging.Logger) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._clock = clock
+        self._logger = logger
+        self._session = BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE)
+
+    def pages(
+        self, enrollment_number: str, month: date, *, rows_before: int = 0, doubt_empty: bool = False
+    ) -> Generator[Page, None, None]:
+        """Yield the pages of a month in order; the last one is the month's end.
+
+        Args:
+            enrollment_number: Whose month.
+            month: Its first day.
+            rows_before: Rows that the month had and must not lose altogether, 0 if it may be empty.
+            doubt_empty: Whether an empty month is asked for once more before it is believed.
+
+        Raises:
+            RunStoppedError: An answer is neither a page nor an empty month, or none comes.
+        """
+        walk = Walk(
+            enrollment_number=enrollment_number,
+            month=months.label(month),
+            first_url=self._first_url(enrollment_number),
+            rows_before=rows_before,
+            max_pages=self._settings.max_pages,
+            max_empty_pages=self._settings.max_empty_pages,
+            doubt_empty=doubt_empty and self._settings.max_retries > 0,
+        )
+        context = {"enrollment_number": enrollment_number, "billing_month": month.isoformat()}
+        with RequestMetrics(f"/{{enrollment_number}}{_REPORT}", context) as metrics:
+            link: str | None = None
+            while True:
+                page = self._page(walk, link, metrics)
+                metrics.count()
+                yield page
+                link = walk.turn(page)
+                if link is None:
+                    return
+
+    def ask(self, enrollment_number: str, month: str, link: str | None = None) -> requests.Response:
+        """Send one request.
+
+        Args:
+            enrollment_number: Whose month.
+            month: `YYYY-MM`.
+            link: Link to the page; the month's first page by default.
+
+        Raises:
+            requests.RequestException: There is no whole answer within the bounds.
+        """
+        first: dict[str, Any] = {"month": month, "pageindex": 0, "fmt": "json"}
+        return self._session.get(
+            link or self._first_url(enrollment_number),
+            params=None if link else first,
+            headers={"Accept": "application/json", "User-Agent": self._settings.user_agent},
+            auth=_BearerKey(self._keys[enrollment_number]),
+            timeout=self._settings.request_timeout,
+            allow_redirects=False,  # a redirect could lead the key elsewhere
+        )
+
+    def _first_url(self, enrollment_number: str) -> str:
+        return f"{self._settings.api_url}/{enrollment_number}{_REPORT}"
+
+    def _page(self, walk: Walk, link: str | None, metrics: RequestMetrics) -> Page:
+        """Return a page, asking for it again as often as the settings allow."""
+        tries = self._settings.max_retries + 1
+        repeated = backoff.on_exception(
+            self._waits,
+            _TryAgainError,
+            max_tries=tries,
+            jitter=_never_too_early,
+            on_backoff=self._report_try,
+            logger=None,  # `_report_try` and the last error say it better
+        )
+        try:
+            return repeated(self._try_page)(walk, link, metrics)
+        except _TryAgainError as error:
+            message = f"Gave up after {tries} tries: {error}"
+            raise RunStoppedError(message) from None
+
+    def _try_page(self, walk: Walk, link: str | None, metrics: RequestMetrics) -> Page:
+        key = self._keys[walk.enrollment_number]
+        try:
+            response = self.ask(walk.enrollment_number, walk.month, link)
+        except _PASSING as error:
+            raise _TryAgainError(sentence(walk, key, self._clock(), no_answer(error))) from None
+        except requests.RequestException as error:
+            raise RunStoppedError(sentence(walk, key, self._clock(), no_answer(error))) from None
+        metrics.answered(response.status_code, response.elapsed.total_seconds())
+        try:
+            page = answers.read_answer(response.status_code, response.content, first=walk.at_first_page)
+            if walk.at_first_page:
+                self._compare_clocks(walk, key, response)
+            walk.arrive(page, response.url)
+        except AnswerError as error:
+            message = sentence(walk, key, self._clock(), error, response)
+            if error.kind.handling is Handling.RETRY:
+                raise _TryAgainError(message, retry_after(response, self._clock())) from None
+            raise RunStoppedError(message) from None
+        return page
+
+    def _compare_clocks(self, walk: Walk, key: ApiKey, response: requests.Response) -> None:
+        now = self._clock()
+        apart = clocks_apart(response, now, self._settings.max_clock_skew)
+        if apart is not None:
+            raise RunStoppedError(sentence(walk, key, now, AnswerError(kinds.CLOCKS_DIFFER, apart)))
+
+    def _waits(self) -> Generator[float, Any, None]:
+        """Yield the seconds until the next try: what Retry-After says, else twice as long each time."""
+        longest = self._settings.max_backoff
+        exponential = backoff.expo(factor=_FIRST_WAIT_SECONDS, max_value=longest)
+        next(exponential)
+        error = yield 0
+        while True:
+            wait = next(exponential)
+            error = yield wait if error.wait is None else min(error.wait, longest)
+
+    def _report_try(self, details: Details) -> None:
+        self._logger.warning(
+            "Try %d failed, next in %.1f s: %s", details["tries"], details.get("wait", 0), details.get("exception")
+        )
+
+
+def _never_too_early(wait: float) -> float:
+    """Return the wait or up to half as long again, so that runs do not come back in step."""
+    return wait + backoff.full_jitter(wait / 2)

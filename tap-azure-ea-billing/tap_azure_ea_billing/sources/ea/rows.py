@@ -1,0 +1,148 @@
+"""Usage rows: from the API's fields to the columns of `usage_details`, and their costs; pure, page by page.
+
+A value stays the JSON text that the API gave (`msgspec.Raw`) and is never parsed and written again, so that `7.29E-9`
+and a number of 20 digits reach standard output byte for byte. Of a field that is repeated in a row the last one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_azure_ea_billing.sources.costs import cost_of_number, cost_of_text
+from tap_azure_ea_billing.sources.ea.names import API_NAMES, RARE_API_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from tap_azure_ea_billing.sources.ea.answers import RawRow
+    from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
+
+_KNOWN = frozenset(API_NAMES.values())
+_known_values = itemgetter(*API_NAMES.values())
+_CHARGE_TYPE = RARE_API_NAMES["charge_type"]
+"""Most records have no such field, so it is not among those that are taken in one step."""
+_COST = API_NAMES["extended_cost"]
+
+COLUMNS = (*API_NAMES, "billing_currency", "charge_type", "extra")
+"""Columns of `usage_details` that the values of a row belong to."""
+_DATE, _ADDITIONAL_INFO, _TAGS = map(COLUMNS.index, ("date", "additional_info", "tags"))
+
+_NULL = msgspec.Raw(b"null")
+
+_SLASH_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
+_ISO_DATE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_FIRST_DATE, _LAST_DATE = date(1970, 1, 1), date(2149, 6, 6)
+_DATES_REMEMBERED = 10_000
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+class RowReader:
+    """Reads the rows of one extraction of one month.
+
+    Args:
+        currency: Value of `billing_currency`.
+        unknown_fields: Where fields that have no column are named.
+    """
+
+    def __init__(self, currency: str, unknown_fields: UnknownFields) -> None:
+        self._currency = currency
+        self._unknown_fields = unknown_fields
+        self._dates: dict[bytes, msgspec.Raw | str] = {}
+
+    def values(self, rows: Iterable[RawRow]) -> list[list[Any]]:
+        """Return the values of each row, in the order of `COLUMNS`; those that the API gave are `msgspec.Raw`."""
+        currency, read_date = self._currency, self._date
+        found = []
+        unknown_names: set[str] = set()
+        for row in rows:
+            charge_type: msgspec.Raw | None = None
+            extra = None
+            try:
+                known = _known_values(row)
+                unknown = len(row) > len(known)
+            except KeyError:
+                known = tuple(map(row.get, API_NAMES.values()))
+                unknown = not row.keys() <= _KNOWN
+            if unknown:
+                others = {name: value for name, value in row.items() if name not in _KNOWN}
+                charge_type = others.pop(_CHARGE_TYPE, None)
+                unknown_names |= others.keys()
+                extra = _encode(others).decode() if others else None
+            values = [*known, currency, json_text(charge_type), extra]
+            values[_DATE] = read_date(values[_DATE])
+            values[_ADDITIONAL_INFO] = json_text(values[_ADDITIONAL_INFO])
+            values[_TAGS] = json_text(values[_TAGS])
+            found.append(values)
+        self._unknown_fields.name(unknown_names)
+        return found
+
+    def _date(self, value: msgspec.Raw | None) -> msgspec.Raw | str | None:
+        if value is None:
+            return None
+        text = bytes(value)
+        if text not in self._dates:
+            if len(self._dates) >= _DATES_REMEMBERED:
+                self._dates.clear()
+            self._dates[text] = iso_date(text) or msgspec.Raw(text)
+        return self._dates[text]
+
+
+def readable_costs(rows: Iterable[RawRow]) -> list[Decimal]:
+    """Return the costs of the rows whose cost can be read."""
+    return [cost for row in rows if (cost := cost_of(row.get(_COST, _NULL))) is not None]
+
+
+def cost_of(value: msgspec.Raw) -> Decimal | None:
+    """Return a cost exactly, None if it is missing or not a finite number (or text that is one)."""
+    text = bytes(value).decode()
+    if text[0] == '"':
+        return cost_of_text(_decode(value))
+    return cost_of_number(text) if text[0] in "-0123456789" else None
+
+
+def iso_date(value: bytes) -> str | None:
+    """Return JSON text of a date as an ISO date, None if it is no date.
+
+    A date is what rule R1 (docs/rules.md) takes for one, in white space or not:
+
+    * `YYYY-MM-DD`;
+    * `YYYY-MM-DD`, `T` or one space, `HH:MM` or `HH:MM:SS` or `HH:MM:SS` with a fraction, and a zone (`Z`, `+HH:MM` or
+      `+HHMM`, with either sign) or none: the date as written, whatever the zone;
+    * month/day/year, month and day with one digit or two, the year with four;
+
+    a day of the calendar, from 1970-01-01 to 2149-06-06. R1 gets any other text unchanged, so that its finding shows
+    what the API gave.
+    """
+    if not value.startswith(b'"'):
+        return None
+    text = _decode(value).strip()
+    if match := _ISO_DATE.fullmatch(text):
+        year, month, day = map(int, match[1].split("-"))
+    elif match := _SLASH_DATE.fullmatch(text):
+        month, day, year = map(int, match.groups())
+    else:
+        return None
+    try:
+        found = date(year, month, day)
+    except ValueError:
+        return None
+    return found.isoformat() if _FIRST_DATE <= found <= _LAST_DATE else None
+
+
+def json_text(value: msgspec.Raw | None) -> msgspec.Raw | str | None:
+    """Return text and null unchanged, and anything else (an object) as its JSON text."""
+    if value is None:
+        return None
+    text = bytes(value)
+    return value if text[:1] in b'"n' else text.decode()

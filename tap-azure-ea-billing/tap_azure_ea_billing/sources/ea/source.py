@@ -1,0 +1,116 @@
+"""The EA reporting API as the tap sees it: a month as batches of rows, each the size of a page."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tap_azure_ea_billing.sources.ea import kinds
+from tap_azure_ea_billing.sources.ea.api_key import check_keys, load_keys
+from tap_azure_ea_billing.sources.ea.client import EAClient
+from tap_azure_ea_billing.sources.ea.kinds import Handling
+from tap_azure_ea_billing.sources.ea.rows import COLUMNS, RowReader, readable_costs
+from tap_azure_ea_billing.sources.prefetch import prefetched
+from tap_azure_ea_billing.sources.source import Absence, MonthTotal
+from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Generator, Sequence
+
+    from tap_azure_ea_billing.sources.ea.answers import Page, RawRow
+    from tap_azure_ea_billing.sources.ea.kinds import Kind
+    from tap_azure_ea_billing.sources.ea.settings import EASettings
+    from tap_azure_ea_billing.sources.source import Clock, MonthQuery
+
+
+class EASource:
+    """The EA reporting API.
+
+    Args:
+        settings: The settings that it looks at.
+        clock: Tells the time, UTC.
+        logger: The tap's log.
+
+    Raises:
+        SettingsError: A key is missing, unreadable, expired or another enrollment's.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    def __init__(self, settings: EASettings, clock: Clock, logger: logging.Logger) -> None:
+        keys = load_keys(settings)
+        check_keys(keys, clock(), logger)
+        self._settings = settings
+        self._client = EAClient(settings, keys, clock, logger)
+        self._unknown_fields = UnknownFields(logger)
+
+    def read(self, query: MonthQuery) -> EAMonth:
+        """Begin to read a month; return when its first page is there.
+
+        Raises:
+            RunStoppedError: An answer is neither a page nor an empty month, or none comes.
+        """
+        pages = self._client.pages(
+            query.enrollment_number, query.month, rows_before=query.rows_before, doubt_empty=query.doubt_empty
+        )
+        depth = 0 if query.in_turn else self._settings.prefetch_pages
+        currency = self._settings.currency_of(query.enrollment_number)
+        return EAMonth(prefetched(pages, depth), RowReader(currency, self._unknown_fields))
+
+
+class EAMonth:
+    """A month that is being read.
+
+    Args:
+        pages: Its pages in order.
+        reader: Reads their rows.
+
+    Attributes:
+        total: What the batches so far came to.
+        absence: Why it has no rows, None if it has some.
+    """
+
+    def __init__(self, pages: Generator[Page, None, None], reader: RowReader) -> None:
+        self._first = next(pages)
+        self._rest = pages
+        self._reader = reader
+        self.total = MonthTotal()
+        self.absence = _absence(self._first.kind)
+
+    def batches(self) -> Generator[PageBatch, None, None]:
+        """Yield the pages once, counting each before it is used.
+
+        Raises:
+            RunStoppedError: An answer is not a page, or none comes.
+        """
+        for page in chain((self._first,), self._rest):
+            self.total.add(len(page.rows), readable_costs(page.rows))
+            yield PageBatch(page.rows, self._reader)
+
+
+class PageBatch:
+    """The rows of a page.
+
+    Args:
+        rows: The rows as received.
+        reader: Reads them.
+    """
+
+    def __init__(self, rows: list[RawRow], reader: RowReader) -> None:
+        self._rows = rows
+        self._reader = reader
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def rows(self, most: int | None = None) -> Sequence[Sequence[Any]]:
+        """Return the values of each row, of no more than `most`, in the order of `COLUMNS`."""
+        return self._reader.values(self._rows[:most])
+
+
+def _absence(kind: Kind) -> Absence | None:
+    if kind is kinds.NOT_FOUND:
+        return Absence(kind.when, "the API answers 404", "check `enrollment_number` and `api_url`")
+    return Absence(kind.when) if kind.handling is Handling.EMPTY else None

@@ -1,0 +1,242 @@
+"""The settings that sources share: whose bills and which months, and how requests are sent.
+
+A source's own settings are in its folder; `config` joins them all into one model.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from tap_azure_ea_billing.months import parse_month
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+ENVIRONMENT_PREFIX = "TAP_AZURE_EA_BILLING_"
+SECRET: dict[str, Any] = {"secret": True}
+LONGEST_SECONDS = 1e9
+"""Thirty years: what is longer no clock or timer takes."""
+_LONGEST_DAYS = 100_000
+_CURRENCY = r"^[A-Z]{3}$"
+_MONTHS_APART = re.compile(r"[,\s]+")
+
+
+class SettingsGroup(BaseModel):
+    """Settings that belong together; blank text counts as not set."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, settings: Any) -> Any:  # noqa: ANN401 - whatever was configured
+        """Meltano passes settings that have no value as empty text."""
+        return without_blanks(settings) if isinstance(settings, dict) else settings
+
+
+class Enrollment(SettingsGroup):
+    """One enrollment and where its key is."""
+
+    enrollment_number: str = Field(
+        title="Enrollment number",
+        description="Number of the Enterprise Agreement enrollment.",
+        pattern=r"^[A-Za-z0-9-]+$",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        title="API key",
+        description="API access key from the EA portal (a JWT), or `fernet:` and the encrypted key.",
+        json_schema_extra=SECRET,
+    )
+    api_key_file: str | None = Field(
+        default=None,
+        title="API key file",
+        description="File that holds the API key instead of `api_key`.",
+    )
+    currency: str | None = Field(
+        default=None,
+        title="Currency",
+        description="Currency of the enrollment's costs (ISO 4217), where it is not that of the setting `currency`.",
+        pattern=_CURRENCY,
+    )
+
+
+class BillSettings(SettingsGroup):
+    """Whose bills are read, of which months, from which source."""
+
+    enrollment_number: str | None = Field(
+        default=None,
+        title="Enrollment number",
+        description="Number of the Enterprise Agreement enrollment. Required unless `enrollments` is set.",
+        pattern=r"^[A-Za-z0-9-]+$",
+    )
+    enrollments: tuple[Enrollment, ...] = Field(
+        default=(),
+        title="Enrollments",
+        description=(
+            "Several enrollments in one run, instead of `enrollment_number`: a list of objects with "
+            "`enrollment_number`, `api_key` or `api_key_file`, and `currency` if it differs. Each has its own state."
+        ),
+        json_schema_extra=SECRET,
+    )
+    source: str = Field(
+        default="ea",
+        title="Source",
+        description="API to read: `ea`, the EA reporting API.",
+    )
+    start_date: str = Field(
+        title="Start date",
+        description="First month to extract when there is no state: a date or `YYYY-MM`. None before it is read.",
+    )
+    end_date: str | None = Field(
+        default=None,
+        title="End date",
+        description="Last month to extract: a date or `YYYY-MM`. The current month (UTC) if it is not set.",
+    )
+    currency: str = Field(
+        default="CNY",
+        title="Currency",
+        description="Currency of the costs (ISO 4217). The API does not name it.",
+        pattern=_CURRENCY,
+    )
+    restatement_days: int = Field(
+        default=10,
+        ge=0,
+        le=_LONGEST_DAYS,
+        title="Restatement days",
+        description="Days after its end in which a month may change; it is extracted again until then.",
+    )
+    accept_empty_months: str | None = Field(
+        default=None,
+        title="Accept empty months",
+        description=(
+            "Months (`YYYY-MM`, separated by commas or blanks) that had rows and really became empty. For any other "
+            "the run stops where the API gives no rows any more."
+        ),
+    )
+    max_clock_skew: float = Field(
+        default=300,
+        ge=0,
+        le=LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Largest clock skew",
+        description=(
+            "Seconds by which this machine's clock may differ from the API's, and the state's newest extraction lie "
+            "ahead of it; the run stops at more."
+        ),
+    )
+
+    @field_validator("start_date", "end_date")
+    @classmethod
+    def _month_is_readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_month(text)
+        return text
+
+    @field_validator("accept_empty_months")
+    @classmethod
+    def _empty_months_are_readable(cls, text: str | None) -> str | None:
+        _months_in(text)
+        return text
+
+    @model_validator(mode="after")
+    def _enrollments_are_named_once(self) -> Self:
+        if not self.enrollment_number and not self.enrollments:
+            variable = f"{ENVIRONMENT_PREFIX}ENROLLMENT_NUMBER"
+            message = (
+                f"setting `enrollment_number` is missing: set it (environment variable {variable}) or `enrollments`"
+            )
+            raise ValueError(message)
+        if self.enrollment_number and self.enrollments:
+            message = "settings `enrollment_number` and `enrollments` are both set: leave one of them out"
+            raise ValueError(message)
+        numbers = [enrollment.enrollment_number for enrollment in self.enrollments]
+        if len(numbers) != len(set(numbers)):
+            message = "setting `enrollments` names an enrollment twice: leave one of them out"
+            raise ValueError(message)
+        if self.end_date and parse_month(self.end_date) < self.first_month():
+            message = f"setting `end_date` ({self.end_date}) lies before `start_date` ({self.start_date}): change one"
+            raise ValueError(message)
+        return self
+
+    def first_month(self) -> date:
+        """Return the month of `start_date`."""
+        return parse_month(self.start_date)
+
+    def currency_of(self, enrollment_number: str) -> str:
+        """Return the currency of an enrollment's costs."""
+        return next(
+            (
+                each.currency
+                for each in self.enrollments
+                if each.enrollment_number == enrollment_number and each.currency
+            ),
+            self.currency,
+        )
+
+    def accepted_empty(self) -> frozenset[date]:
+        """Return the months that had rows and may be empty now."""
+        return _months_in(self.accept_empty_months)
+
+    def enrollment_numbers(self) -> tuple[str, ...]:
+        """Return the enrollments to read, in the order in which they are named."""
+        return tuple(each.enrollment_number for each in self.enrollments) or (self.enrollment_number or "",)
+
+
+class RequestSettings(SettingsGroup):
+    """How requests are sent, for sources that send any."""
+
+    request_timeout: float = Field(
+        default=800,
+        gt=0,
+        le=LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Request timeout",
+        description="Seconds to wait for the API to go on with an answer.",
+    )
+    request_deadline: float = Field(
+        default=3600,
+        gt=0,
+        le=LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Request deadline",
+        description="Seconds that one request may take in all, however steadily its answer trickles in.",
+    )
+    max_retries: int = Field(
+        default=5,
+        ge=0,
+        title="Retries",
+        description="How often a request is sent again before the run stops.",
+    )
+    max_backoff: float = Field(
+        default=300,
+        ge=0,
+        le=LONGEST_SECONDS,
+        allow_inf_nan=False,
+        title="Longest wait",
+        description="Longest wait between two tries in seconds, also where the API's Retry-After asks for more.",
+    )
+    user_agent: str = Field(
+        default="tap-azure-ea-billing",
+        title="User agent",
+        description="User-Agent header of the requests.",
+        pattern=r"^[\x20-\x7e]+$",
+    )
+
+
+def without_blanks(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those whose value is blank text or null."""
+    return {name: value for name, value in settings.items() if value is not None and str(value).strip()}
+
+
+def _months_in(text: str | None) -> frozenset[date]:
+    return frozenset(parse_month(month) for month in _MONTHS_APART.split(text or "") if month)
