@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 from mapper.oracle import read_record, read_row  # noqa: E402 - from the folder named above
 from mapper.oracle_tracking import Patterns, track  # noqa: E402
 
-from mapper_azure_billing_tracking.usage import FLOATS, INTEGERS  # noqa: E402
+from mapper_azure_billing_tracking.batches.columns import FLOATS, INTEGERS  # noqa: E402
 from sandbox.generator import example_patterns  # noqa: E402
 from sandbox.launch import running_api  # noqa: E402
 
@@ -36,7 +36,7 @@ OTHER_MAPPER = "meltano-map-transform==0.12.3"
 FLOOR = """
 import io, sys
 import polars as pl
-from mapper_azure_billing_tracking import usage
+from mapper_azure_billing_tracking.batches import columns as usage
 numbers = {name: pl.Float64 for name in (*usage.FLOATS, *usage.INTEGERS, usage.ROW_NUMBER)}
 record = pl.Struct({**{name: pl.String for name in usage.COLUMNS}, **numbers})
 schema = {"type": pl.String, "stream": pl.String, "record": record}

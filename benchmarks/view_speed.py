@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.client import connect
-from mapper_azure_billing_tracking.config import ClickHouseConfig
-from mapper_azure_billing_tracking.create import ensure_tables
-from mapper_azure_billing_tracking.prune import prune
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.prune import prune
+from azure_billing_warehouse.schema.create import ensure_tables
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:

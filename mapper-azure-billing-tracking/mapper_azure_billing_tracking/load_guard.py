@@ -12,11 +12,11 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from mapper_azure_billing_tracking.client import WarehouseError, connect, explained, read_clock
-from mapper_azure_billing_tracking.cluster import in_turn
-from mapper_azure_billing_tracking.config import read_months
-from mapper_azure_billing_tracking.ddl import SNAPSHOT_KEY, qualified
-from mapper_azure_billing_tracking.staging import TABLES, BillingMonth, SnapshotClaim
+from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained, read_clock
+from azure_billing_warehouse.cluster import in_turn
+from azure_billing_warehouse.config import read_months
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
+from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
 from mapper_azure_billing_tracking.transform import SnapshotKey
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig, ProcessingConfig
+    from azure_billing_warehouse.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.config import ProcessingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class LoadGuard:
         """Judge the month row that is about to be sent.
 
         Args:
-            month: The row of ``stg_azure_billing_month``.
+            month: The row of `stg_azure_billing_month`.
 
         Raises:
             LoadRefusedError: As `claim` does, or the row would replace a month that has rows by an empty one.

@@ -1,4 +1,4 @@
-"""The Singer mapper: which messages come in, what goes out in their place; how rows change stands in ``transform``."""
+"""The Singer mapper: which messages come in, what goes out in their place; how rows change stands in `transform`."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from mapper_azure_billing_tracking.batches import BatchFileError, BatchFolder
-from mapper_azure_billing_tracking.client import WarehouseError
-from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
-from mapper_azure_billing_tracking.create import ensure_tables
-from mapper_azure_billing_tracking.leftovers import tidy_meltano
-from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
-from mapper_azure_billing_tracking.memory import MemoryGuard
-from mapper_azure_billing_tracking.outcomes import MalformedMonthError, MonthOutcomes
-from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
-from mapper_azure_billing_tracking.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
-from mapper_azure_billing_tracking.records import MalformedRecordError, UsageRecords
-from mapper_azure_billing_tracking.signals import end_on_signals
-from mapper_azure_billing_tracking.staging import (
+from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.schema.create import ensure_tables
+from azure_billing_warehouse.tables import (
     AzureBillingDetail,
     BillingIssue,
     BillingMonth,
     StagingTable,
     TaggingAudit,
 )
-from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine
+from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
+from mapper_azure_billing_tracking.batches.records import MalformedRecordError, UsageRecords
+from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
+from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
+from mapper_azure_billing_tracking.memory import MemoryGuard
+from mapper_azure_billing_tracking.months import MalformedMonthError, MonthOutcomes
+from mapper_azure_billing_tracking.pattern_source import PatternSource, PatternsUnavailableError
+from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
+from mapper_azure_billing_tracking.signals import end_on_signals
+from mapper_azure_billing_tracking.singer.batch_files import BatchFileError, BatchFolder
+from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
+from mapper_azure_billing_tracking.singer.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
+from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, OutputError, record_lines
+from mapper_azure_billing_tracking.stream_types import singer_schema
 from mapper_azure_billing_tracking.transform import Transform
-from mapper_azure_billing_tracking.usage import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.writer import FrameWriter, Lines, OutputError, record_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -202,7 +203,7 @@ class MapperAzureBillingTracking(InlineMapper):
         for table in tables:
             if table.table not in self._described:
                 self._described.add(table.table)
-                yield singer.SchemaMessage(table.table, table.singer_schema(), list(table.key_properties))
+                yield singer.SchemaMessage(table.table, singer_schema(table), list(table.key_properties))
 
     def _require_description(self, table: type[StagingTable], line_number: int) -> None:
         if table.table not in self._described:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from mapper_azure_billing_tracking.distinct import VALUE, Remembered
-from mapper_azure_billing_tracking.documents import OBJECT, UNREADABLE, read_additional_info, read_tags
-from mapper_azure_billing_tracking.findings import REJECTED, flags, issues
-from mapper_azure_billing_tracking.records import POSITION, UsageRecords
-from mapper_azure_billing_tracking.rules import (
+from azure_billing_warehouse.tables import AzureBillingDetail
+from mapper_azure_billing_tracking.batches.columns import FLOATS, INTEGERS
+from mapper_azure_billing_tracking.batches.records import POSITION, UsageRecords
+from mapper_azure_billing_tracking.rules.distinct import VALUE, Remembered
+from mapper_azure_billing_tracking.rules.documents import OBJECT, UNREADABLE, read_additional_info, read_tags
+from mapper_azure_billing_tracking.rules.findings import REJECTED, flags, issues
+from mapper_azure_billing_tracking.rules.rules import (
     INFO_OBJECT,
     INFO_UNREADABLE,
     INFO_VM,
@@ -23,9 +25,8 @@ from mapper_azure_billing_tracking.rules import (
     given_name,
     tag_name,
 )
-from mapper_azure_billing_tracking.staging import AzureBillingDetail
-from mapper_azure_billing_tracking.tracking import ResourceTrackingEngine, audit
-from mapper_azure_billing_tracking.usage import FLOATS, INTEGERS
+from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine, audit
+from mapper_azure_billing_tracking.stream_types import polars_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +77,9 @@ class Outcome:
     """What a frame of usage rows became.
 
     Attributes:
-        staged: Columns of ``stg_azure_billing_detail``.
-        audit: Columns of ``dq_tagging_audit``.
-        issues: Columns of ``dq_billing_issue``.
+        staged: Columns of `stg_azure_billing_detail`.
+        audit: Columns of `dq_tagging_audit`.
+        issues: Columns of `dq_billing_issue`.
         tallies: The counts of each snapshot that the frame has rows of.
     """
 
@@ -123,7 +124,7 @@ class Transform:
             frames: What RecordsReader read from them.
 
         Returns:
-            The frames; each record is in ``staged`` or, with its rejecting findings, in ``issues``.
+            The frames; each record is in `staged` or, with its rejecting findings, in `issues`.
         """
         ruled: list[pl.DataFrame] = []
         found: list[pl.DataFrame] = []
@@ -164,7 +165,7 @@ def _staging_columns(rows: pl.LazyFrame) -> pl.LazyFrame:
     names = rows.collect_schema().names()
     return rows.select(
         pl.col(name if name in names else given_name(name)).cast(dtype).alias(name)
-        for name, dtype in AzureBillingDetail.polars_schema().items()
+        for name, dtype in polars_schema(AzureBillingDetail).items()
     )
 
 

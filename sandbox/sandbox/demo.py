@@ -1,6 +1,6 @@
 """The demo: a simulated bill through the real pipeline into an embedded ClickHouse, and what a user wants to see of it.
 
-Run by ``script/demo`` from the project's folder, which has the plugins installed.
+Run by `script/demo` from the project's folder, which has the plugins installed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The tables of settings in Markdown pages, made from the plugins' ``--about``; run by script/settings-tables.
+"""The tables of settings in Markdown pages, made from the plugins' `--about`; run by script/settings-tables.
 
-A table stands between ``<!-- settings of PLUGIN -->`` and ``<!-- end of settings -->``.
+A table stands between `<!-- settings of PLUGIN -->` and `<!-- end of settings -->`.
 """
 
 from __future__ import annotations

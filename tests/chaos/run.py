@@ -20,7 +20,7 @@ from chaos.schedule import Step
 from click.testing import CliRunner
 from pipeline.project import PROGRAMS, ROOT
 
-from mapper_azure_billing_tracking.cli import main as warehouse
+from azure_billing_warehouse.cli import main as warehouse
 from sandbox.api import ApiServer, Ledger
 from sandbox.faults import FaultPlan
 from sandbox.generator import example_patterns
@@ -118,7 +118,7 @@ class Site:
         self.world.server.clickhouse.execute(f"DROP DATABASE IF EXISTS {self.database}")
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query, past the proxy; tables are named with ``{db}.`` before them."""
+        """Rows of a query, past the proxy; tables are named with `{db}.` before them."""
         return self.world.server.clickhouse.query(sql.replace("{db}", self.database))
 
     def restate(self, month: str) -> None:

@@ -39,7 +39,7 @@ Content = str | int | Damage
 
 
 class Queried(Protocol):
-    """What can be asked about a database, whose tables are named with ``{db}.`` before them."""
+    """What can be asked about a database, whose tables are named with `{db}.` before them."""
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a query."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from mapper_azure_billing_tracking.config import ClickHouseConfig
-from mapper_azure_billing_tracking.create import ensure_tables
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.schema.create import ensure_tables
 
 if TYPE_CHECKING:
     from sandbox.launch import ClickHouse

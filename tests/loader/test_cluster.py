@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from loader.conftest import PASSWORD, arrow_file, batch, failure, loader_folder, schema
 
-from mapper_azure_billing_tracking import cluster
+from azure_billing_warehouse import cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import datetime as dt
 
 import polars as pl
 
+from mapper_azure_billing_tracking.batches.records import POSITION
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.findings import REJECTED, flags, issues
-from mapper_azure_billing_tracking.records import POSITION
-from mapper_azure_billing_tracking.rules import Finding, Rule
+from mapper_azure_billing_tracking.rules.findings import REJECTED, flags, issues
+from mapper_azure_billing_tracking.rules.rules import Finding, Rule
 
 RULE = Rule(
     "R99",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mapper.runs import COMMAND, USAGE_SCHEMA, state_line, usage_line
 
-from mapper_azure_billing_tracking.leftovers import remove_dead_runs
+from mapper_azure_billing_tracking.singer.leftovers import remove_dead_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

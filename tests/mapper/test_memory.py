@@ -17,9 +17,9 @@ from mapper.runs import COMMAND, DETAIL, USAGE_SCHEMA, usage_line
 from mapper.test_rules_differential import outcome
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.distinct import Remembered
 from mapper_azure_billing_tracking.memory import SMALLEST_BATCH, MemoryGuard
-from mapper_azure_billing_tracking.tracking import Pattern, ResourceTrackingEngine
+from mapper_azure_billing_tracking.rules.distinct import Remembered
+from mapper_azure_billing_tracking.rules.tracking import Pattern, ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Transform
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Lengths:
         self.calls = 0
 
     def __call__(self, values: pl.DataFrame) -> pl.DataFrame:
-        """From ``value`` to ``value, length``, in another order."""
+        """From `value` to `value, length`, in another order."""
         self.calls += values.height > 0
         self.asked.update(values["value"])
         return values.with_columns(pl.col("value").str.len_chars().alias("length")).reverse()

@@ -20,8 +20,8 @@ from mapper.runs import (
 )
 from mapper.traps import PLAIN_FIELDS, PLAIN_RECORD
 
-from mapper_azure_billing_tracking.records import MalformedRecordError
-from mapper_azure_billing_tracking.usage import COLUMNS
+from mapper_azure_billing_tracking.batches.columns import COLUMNS
+from mapper_azure_billing_tracking.batches.records import MalformedRecordError
 
 if TYPE_CHECKING:
     from mapper.runs import MapperRuns

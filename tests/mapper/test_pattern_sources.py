@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mapper.runs import DETAIL, USAGE_SCHEMA, usage_line
 
-from mapper_azure_billing_tracking.config import ClickHouseConfig, PatternsConfig
-from mapper_azure_billing_tracking.patterns import PatternSource, PatternsUnavailableError
+from azure_billing_warehouse.config import ClickHouseConfig
+from mapper_azure_billing_tracking.config import PatternsConfig
+from mapper_azure_billing_tracking.pattern_source import PatternSource, PatternsUnavailableError
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:
@@ -276,7 +277,11 @@ def test_without_clickhouse_the_cached_patterns_go_on_with_a_warning_that_says_h
     content = json.loads(cache.read_text(encoding="utf-8"))
     cache.write_text(json.dumps(content | {"read_at": "2020-01-01T00:00:00Z"}), encoding="utf-8")
     assert cached(server, table, cache, port=closed_port()).read() == [(2**63 - 1, '\u652f\u4ed8 "x"')]
-    ours = [entry for entry in caplog.records if entry.name.startswith("mapper_azure_billing_tracking")]
+    ours = [
+        entry
+        for entry in caplog.records
+        if entry.name.startswith(("mapper_azure_billing_tracking", "azure_billing_warehouse"))
+    ]
     (warning,) = (entry.getMessage() for entry in ours if entry.levelno == logging.WARNING)
     hours = float(warning.rsplit(" hours", 1)[0].rsplit(" ", 1)[1])
     assert hours > 24 * 365 * 5

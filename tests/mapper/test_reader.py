@@ -28,7 +28,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.mapper import MapperAzureBillingTracking
-from mapper_azure_billing_tracking.reader import USAGE, UsageReader
+from mapper_azure_billing_tracking.singer.reader import USAGE, UsageReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

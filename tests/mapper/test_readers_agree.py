@@ -20,9 +20,9 @@ from mapper.test_rules_differential import assert_rules_hold, transformed, usage
 from mapper.traps import PLAIN_FIELDS, PLAIN_RECORD
 from polars.testing import assert_frame_equal
 
-from mapper_azure_billing_tracking import usage
+from mapper_azure_billing_tracking.batches import columns as usage
+from mapper_azure_billing_tracking.batches.records import RecordsReader
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.records import RecordsReader
 
 if TYPE_CHECKING:
     from mapper_azure_billing_tracking.transform import Outcome

@@ -16,11 +16,12 @@ from mapper.oracle import ALL_TAG_COLUMNS, STRING_COLUMNS, read_record, read_row
 from mapper.oracle_json import same_json
 from mapper.oracle_tracking import Patterns, audit_rows, track
 
+from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, TaggingAudit
+from mapper_azure_billing_tracking.batches.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.reader import USAGE, UsageReader
-from mapper_azure_billing_tracking.records import RecordsReader, UsageRecords
-from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, TaggingAudit
-from mapper_azure_billing_tracking.tracking import Pattern, ResourceTrackingEngine
+from mapper_azure_billing_tracking.rules.tracking import Pattern, ResourceTrackingEngine
+from mapper_azure_billing_tracking.singer.reader import USAGE, UsageReader
+from mapper_azure_billing_tracking.stream_types import polars_schema
 from mapper_azure_billing_tracking.transform import Outcome, Transform
 
 if TYPE_CHECKING:
@@ -142,4 +143,4 @@ def test_the_frames_have_the_columns_and_types_of_their_tables() -> None:
         (outcome.audit, TaggingAudit),
         (outcome.issues, BillingIssue),
     ):
-        assert frame.schema == pl.Schema(table.polars_schema())
+        assert frame.schema == pl.Schema(polars_schema(table))

@@ -14,9 +14,9 @@ from mapper.runs import written_line
 from mapper.test_rules_differential import transformed
 from mapper.traps import PLAIN_RECORD
 
+from mapper_azure_billing_tracking.batches.columns import COLUMNS
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.rules import chain, given_name
-from mapper_azure_billing_tracking.usage import COLUMNS
+from mapper_azure_billing_tracking.rules.rules import chain, given_name
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (R[0-9]+) [^\n]*\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -26,7 +26,8 @@ from mapper.runs import (
 )
 from mapper.traps import PLAIN_FIELDS
 
-from mapper_azure_billing_tracking.staging import TABLES
+from azure_billing_warehouse.tables import TABLES
+from mapper_azure_billing_tracking.stream_types import polars_schema
 
 if TYPE_CHECKING:
     from mapper.runs import MapperRuns, Output
@@ -45,7 +46,7 @@ LINES = [
     month_line(7),
     state_line({}),
 ]
-SCHEMAS = {table.table: table.polars_schema() for table in TABLES}
+SCHEMAS = {table.table: polars_schema(table) for table in TABLES}
 
 
 def rows_of(output: Output, stream: str, kind: str) -> list[dict[str, Any]]:

@@ -130,7 +130,7 @@ class Project:
         assert ended.returncode == 0, ended.stderr
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the project's database; tables are named with ``{db}.`` before them."""
+        """Rows of a query on the project's database; tables are named with `{db}.` before them."""
         return self.clickhouse.query(sql.replace("{db}", self.database))
 
     def published(self) -> dict[str, tuple[int, float]]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from loader.conftest import loader_folder
 from pipeline.project import PROGRAMS, Project
 
-from mapper_azure_billing_tracking.staging import TABLES
+from azure_billing_warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

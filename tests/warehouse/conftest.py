@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from warehouse.loading import Warehouse
 
-from mapper_azure_billing_tracking.client import connect
-from mapper_azure_billing_tracking.config import ClickHouseConfig
-from mapper_azure_billing_tracking.create import ensure_tables
-from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES
+from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.schema.create import ensure_tables
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from mapper_azure_billing_tracking.staging import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+from mapper_azure_billing_tracking.stream_types import polars_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clickhouse_connect.driver.client import Client
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
-    from mapper_azure_billing_tracking.staging import StagingTable
+    from azure_billing_warehouse.config import ClickHouseConfig
+    from azure_billing_warehouse.tables import StagingTable
 
 ENROLLMENT = "88888888"
 AUGUST = dt.date(2026, 8, 1)
@@ -142,7 +143,7 @@ class Warehouse:
         if not rows:
             return
         named = {name for row in rows for name in row}
-        schema = {column.name: column.polars for column in model.columns() if column.name in named}
+        schema = {column.name: polars_type(column) for column in model.columns() if column.name in named}
         frame = pl.DataFrame(list(rows), schema=schema)
         self.client.insert_arrow(model.table, frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from mapper_azure_billing_tracking.application_tags import (
+from azure_billing_warehouse.cli import main
+from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.patterns.oddities import contained
+from azure_billing_warehouse.patterns.table import (
     TABLE,
     ApplicationTag,
     describe,
@@ -21,9 +24,6 @@ from mapper_azure_billing_tracking.application_tags import (
     list_tags,
     read_tags,
 )
-from mapper_azure_billing_tracking.cli import main
-from mapper_azure_billing_tracking.client import WarehouseError
-from mapper_azure_billing_tracking.pattern_search import contained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +130,7 @@ def test_a_clean_set_has_nothing_to_report() -> None:
 def test_patterns_nested_in_each_other_are_told_in_little_memory_and_few_words() -> None:
     """The first 300 took 1.1 GB; as many characters as there may be are to stay as cheap."""
     measured = (
-        "from mapper_azure_billing_tracking.application_tags import ApplicationTag, describe, find_oddities\n"
+        "from azure_billing_warehouse.patterns.table import ApplicationTag, describe, find_oddities\n"
         # Of this process alone, where resource.getrusage begins with the memory of the one that started it.
         "def peak(): return next(int(line.split()[1]) for line in open('/proc/self/status') if 'VmHWM' in line)\n"
         "before = peak()\n"

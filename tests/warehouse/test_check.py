@@ -13,18 +13,18 @@ import pytest
 from click.testing import CliRunner
 from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
-from mapper_azure_billing_tracking.check import check, same_cost
-from mapper_azure_billing_tracking.cli import main
-from mapper_azure_billing_tracking.expectations import Expectations
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check, same_cost
+from azure_billing_warehouse.cli import main
 
 if TYPE_CHECKING:
     from click.testing import Result
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.check import CheckResult, MonthCheck
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
-    from mapper_azure_billing_tracking.ledger import Snapshot
-    from mapper_azure_billing_tracking.quality import Quality
+    from azure_billing_warehouse.check.ledger import Snapshot
+    from azure_billing_warehouse.check.quality import Quality
+    from azure_billing_warehouse.check.verdict import CheckResult, MonthCheck
+    from azure_billing_warehouse.config import ClickHouseConfig
 
 KEY = "enrollment_number, billing_month, snapshot_at"
 DETAIL, ISSUE, MONTH = "stg_azure_billing_detail", "dq_billing_issue", "stg_azure_billing_month"

@@ -8,15 +8,15 @@ import pytest
 from click.testing import CliRunner
 from warehouse.loading import SECOND
 
-from mapper_azure_billing_tracking.cli import main
-from mapper_azure_billing_tracking.create import statements
+from azure_billing_warehouse.cli import main
+from azure_billing_warehouse.schema.create import statements
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from azure_billing_warehouse.config import ClickHouseConfig
 
 
 def options(config: ClickHouseConfig, folder: Path) -> list[str]:

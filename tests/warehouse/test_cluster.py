@@ -14,17 +14,19 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, Warehouse
 
-from mapper_azure_billing_tracking import cluster, create
-from mapper_azure_billing_tracking.application_tags import ApplicationTag, import_tags, list_tags
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.client import WarehouseError, connect
-from mapper_azure_billing_tracking.config import ClickHouseConfig, ProcessingConfig
-from mapper_azure_billing_tracking.create import ensure_tables, statements
-from mapper_azure_billing_tracking.ddl import literal
-from mapper_azure_billing_tracking.expectations import Expectations
+from azure_billing_warehouse import cluster
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.clickhouse import WarehouseError, connect
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.patterns.table import ApplicationTag, import_tags, list_tags
+from azure_billing_warehouse.prune import prune
+from azure_billing_warehouse.schema import create
+from azure_billing_warehouse.schema.create import ensure_tables, statements
+from azure_billing_warehouse.schema.ddl import literal
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES
+from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard
-from mapper_azure_billing_tracking.prune import prune
-from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.transform import SnapshotKey
 
 if TYPE_CHECKING:
@@ -220,8 +222,8 @@ def test_create_and_the_import_of_patterns_stop_at_an_incomplete_host(
     config = on_cluster.config
     assert cluster.find_incomplete_hosts(on_cluster.client, "sandbox", config.database, ["azure_billing_detail"]) == {}
     import_tags(config, [ApplicationTag(id=1, resource_tracking="old")])
-    for module in ("create", "application_tags"):
-        path = f"mapper_azure_billing_tracking.{module}.find_incomplete_hosts"
+    for module in ("schema.create", "patterns.table"):
+        path = f"azure_billing_warehouse.{module}.find_incomplete_hosts"
         monkeypatch.setattr(path, lambda *_: {"ch2:9000": ["d_application_tag"]})
     with pytest.raises(WarehouseError, match=r"The host ch2:9000 of cluster sandbox lacks tables .* d_application_tag"):
         ensure_tables(config)

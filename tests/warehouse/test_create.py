@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from warehouse.loading import AUGUST
 
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.client import WarehouseError, connect
-from mapper_azure_billing_tracking.column_types import holds
-from mapper_azure_billing_tracking.create import ensure_tables, statements
-from mapper_azure_billing_tracking.expectations import Expectations
-from mapper_azure_billing_tracking.staging import WAREHOUSE_TABLES, AzureBillingDetail
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.clickhouse import WarehouseError, connect
+from azure_billing_warehouse.schema.column_types import holds
+from azure_billing_warehouse.schema.create import ensure_tables, statements
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES, AzureBillingDetail
 
 if TYPE_CHECKING:
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from azure_billing_warehouse.config import ClickHouseConfig
     from sandbox.launch import ClickHouse
 
 DETAIL = AzureBillingDetail.table

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.cli import main
-from mapper_azure_billing_tracking.expectations import Expectations, months_between
-from mapper_azure_billing_tracking.report import write_report
+from azure_billing_warehouse.check.expectations import Expectations, months_between
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.cli import main
+from azure_billing_warehouse.report.page import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from click.testing import Result
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.check import CheckResult, MonthCheck
+    from azure_billing_warehouse.check.verdict import CheckResult, MonthCheck
 
 OCTOBER = dt.date(2026, 10, 1)
 THIRD = SECOND + dt.timedelta(days=1)

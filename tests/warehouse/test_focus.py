@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from warehouse.loading import AUGUST, ENROLLMENT, SECOND
 
-from mapper_azure_billing_tracking import focus
+from azure_billing_warehouse.schema import focus
 
 if TYPE_CHECKING:
     from warehouse.loading import Warehouse

@@ -14,17 +14,17 @@ from mapper.runs import DETAIL, MONTH, MONTH_SCHEMA, USAGE_SCHEMA, MapperRuns, O
 from mapper.traps import BILLING_MONTH, ENROLLMENT_NUMBER, SNAPSHOT_AT
 from warehouse.loading import ENROLLMENT
 
-from mapper_azure_billing_tracking.client import connect
+from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.tables import TABLES
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
-from mapper_azure_billing_tracking.staging import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
+    from azure_billing_warehouse.config import ClickHouseConfig
 
 OCTOBER = dt.date.fromisoformat(BILLING_MONTH)
 LOADED = dt.datetime.fromisoformat(SNAPSHOT_AT)

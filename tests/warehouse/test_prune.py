@@ -9,17 +9,17 @@ import pytest
 from click.testing import CliRunner
 from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.cli import main
-from mapper_azure_billing_tracking.expectations import Expectations
-from mapper_azure_billing_tracking.prune import prune
-from mapper_azure_billing_tracking.staging import SnapshotClaim
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.cli import main
+from azure_billing_warehouse.prune import prune
+from azure_billing_warehouse.tables import SnapshotClaim
 
 if TYPE_CHECKING:
     from warehouse.loading import Warehouse
 
-    from mapper_azure_billing_tracking.check import MonthCheck
-    from mapper_azure_billing_tracking.prune import Kind
+    from azure_billing_warehouse.check.verdict import MonthCheck
+    from azure_billing_warehouse.prune import Kind
 
 HOUR = dt.timedelta(hours=1)
 THIRD, FOURTH = SECOND + dt.timedelta(days=1), SECOND + dt.timedelta(days=2)

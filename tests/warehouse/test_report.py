@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from warehouse.loading import SECOND, SEPTEMBER
 
-from mapper_azure_billing_tracking.client import WarehouseError
-from mapper_azure_billing_tracking.report import write_report
-from mapper_azure_billing_tracking.report_charts import Series, stacked_bars
+from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.report.charts import Series, stacked_bars
+from azure_billing_warehouse.report.page import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path

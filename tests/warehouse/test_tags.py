@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from warehouse.loading import AUGUST, SECOND, Warehouse
 
-from mapper_azure_billing_tracking import ddl
-from mapper_azure_billing_tracking.check import check
-from mapper_azure_billing_tracking.client import connect
-from mapper_azure_billing_tracking.create import ensure_tables
-from mapper_azure_billing_tracking.expectations import Expectations
-from mapper_azure_billing_tracking.staging import AzureBillingDetail
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.schema import ddl
+from azure_billing_warehouse.schema.create import ensure_tables
+from azure_billing_warehouse.tables import AzureBillingDetail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapper_azure_billing_tracking.config import ClickHouseConfig
-    from mapper_azure_billing_tracking.quality import Quality
+    from azure_billing_warehouse.check.quality import Quality
+    from azure_billing_warehouse.config import ClickHouseConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 SECTION = PAGE.split("## Grouping by a tag")[1].split("\n## ")[0]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tls.faults import FAULTS, TRUSTED, UNTRUSTED, Doors, Fault, doors
 
-from mapper_azure_billing_tracking.client import WarehouseError, connect_server
-from mapper_azure_billing_tracking.config import ClickHouseConfig
+from azure_billing_warehouse.clickhouse import WarehouseError, connect_server
+from azure_billing_warehouse.config import ClickHouseConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,6 +114,6 @@ def test_the_mapper_makes_its_tables_by_https_or_says_why_it_can_not(
 
 
 def test_mapper_and_loader_say_the_same_of_tls() -> None:
-    mapper = ROOT / "mapper-azure-billing-tracking" / "mapper_azure_billing_tracking" / "tls.py"
+    mapper = ROOT / "azure-billing-warehouse" / "azure_billing_warehouse" / "tls.py"
     loader = ROOT / "target-clickhouse-arrow" / "target_clickhouse_arrow" / "tls.py"
     assert mapper.read_text() == loader.read_text()

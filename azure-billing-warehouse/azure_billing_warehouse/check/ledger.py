@@ -1,0 +1,186 @@
+"""Reads of each snapshot what its month row says and what is in the tables; what that means is in `verdict`."""
+
+# ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal  # noqa: TC003 - Pydantic reads the annotations at run time
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from azure_billing_warehouse.check.expectations import Known
+from azure_billing_warehouse.clickhouse import explained
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
+from azure_billing_warehouse.schema.views import SNAPSHOTS
+from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clickhouse_connect.driver.client import Client
+
+    from azure_billing_warehouse.config import ClickHouseConfig
+
+_KEY = ", ".join(SNAPSHOT_KEY)
+BROKEN_OFF_AFTER = dt.timedelta(hours=1)
+"""Time without a row after which the load of a snapshot without a month row counts as broken off."""
+
+
+class MonthRow(BaseModel):
+    """The month row of a snapshot: the tap's counts, and what the mapper made of the rows."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    source: str
+    page_count: int
+    row_count: int
+    extended_cost: decimal.Decimal | None
+    started_at: dt.datetime
+    completed_at: dt.datetime
+    received_row_count: int
+    staged_row_count: int
+    rejected_row_count: int
+    staged_extended_cost: float
+    rejected_extended_cost: float
+    issue_count: int
+    audit_count: int
+
+
+class Snapshot(BaseModel):
+    """One extraction of one month: its month row, if there is one, and the rows in the tables; costs before tax."""
+
+    enrollment_number: str
+    billing_month: dt.date
+    snapshot_at: dt.datetime
+    month_row: MonthRow | None = None
+    complete: bool = False
+    delivered_row_count: int = 0
+    """Rows in staging, those that were delivered again and not merged yet counted each time."""
+    delivered_at: dt.datetime | None = None
+    """When the last row was delivered to staging, by ClickHouse's clock; None if there is none."""
+    distinct_row_count: int = 0
+    """Rows in staging, each counted once."""
+    no_number_row_count: int = 0
+    """Rows in staging whose cost is NaN or infinite: no sum holds them."""
+    extended_cost: float = 0.0
+    """Cost of the distinct rows in staging."""
+    rejected_row_count: int = 0
+    """Rows with a finding that rejected them."""
+    rejected_extended_cost: float = 0.0
+    """Their cost, as far as it can be read."""
+    no_number_rejected_count: int = 0
+    """Rejected rows whose cost is NaN or infinite."""
+    issue_count: int = 0
+    warned_row_count: int = 0
+    audit_count: int = 0
+    no_number_audit_count: int = 0
+    """Audit rows whose cost is NaN or infinite."""
+    conflict_extended_cost: float = 0.0
+    """Cost of the rows for which more than one pattern matched."""
+
+    @property
+    def key(self) -> tuple[str, dt.date, dt.datetime]:
+        """What a snapshot is known by."""
+        return self.enrollment_number, self.billing_month, self.snapshot_at
+
+    def is_broken_off(self, now: dt.datetime) -> bool:
+        """Whether its load ended before its month row came: nothing was delivered for an hour.
+
+        A snapshot with a month row is none of these, whatever of it is missing: the tap has gone on to the next month.
+
+        Args:
+            now: The time of ClickHouse's clock.
+        """
+        return self.month_row is None and now - (self.delivered_at or self.snapshot_at) >= BROKEN_OFF_AFTER
+
+
+def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None = None) -> list[Snapshot]:
+    """Every snapshot of which there is a month row or any other row, oldest first.
+
+    Args:
+        client: connection to the database.
+        config: the configuration of the connection.
+        since: first month that is wanted; all months if None.
+
+    Raises:
+        WarehouseError: the tables can't be read.
+    """
+    found: dict[tuple[Any, ...], Snapshot] = {}
+    with explained(config, "read the snapshots"):
+        for query in _queries(config):
+            for row in _rows(client, query, since):
+                key = tuple(row[name] for name in SNAPSHOT_KEY)
+                snapshot = found.setdefault(key, Snapshot(**dict(zip(SNAPSHOT_KEY, key, strict=True))))
+                found[key] = snapshot.model_copy(update=_facts(row))
+    return [found[key] for key in sorted(found)]
+
+
+def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[str, Known]:
+    """What the warehouse knows of each enrollment, by its number.
+
+    Args:
+        client: connection to the database.
+        config: the configuration of the connection.
+        now: the time of ClickHouse's clock, with what snapshots may be later.
+
+    Raises:
+        WarehouseError: the tables can't be read.
+    """
+    others = " UNION ALL ".join(
+        f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)}"
+        for model in (AzureBillingDetail, BillingIssue)
+    )
+    with explained(config, "read the enrollments"):
+        rows = client.query(
+            "SELECT enrollment_number, min(billing_month), countIf(is_load), maxIf(snapshot_at, is_load) FROM ("
+            "SELECT enrollment_number, billing_month, snapshot_at, complete AND snapshot_at <= "
+            f"parseDateTime64BestEffort({{now:String}}, 3, 'UTC') AS is_load "
+            f"FROM {qualified(config, SNAPSHOTS)} UNION ALL {others}) GROUP BY enrollment_number",
+            {"now": now.isoformat(timespec="milliseconds")},
+        ).result_rows
+    return {number: Known(first, newest if loads else None) for number, first, loads, newest in rows}
+
+
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    if "received_row_count" not in row:
+        return row
+    return {"complete": bool(row["complete"]), "month_row": MonthRow(**row)}
+
+
+def _rows(client: Client, query: str, since: dt.date | None) -> Iterator[dict[str, Any]]:
+    yield from client.query(query, {"since": since or dt.date(1970, 1, 1)}).named_results()
+
+
+def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
+    """Queries by snapshot, each for other fields of `Snapshot`.
+
+    The costs are summed with compensation (sumKahan), so that the order and number of the rows don't matter.
+    """
+    detail, issue, audit = (
+        qualified(config, model.table) for model in (AzureBillingDetail, BillingIssue, TaggingAudit)
+    )
+    months = ", ".join(column.name for column in BillingMonth.columns())
+    of_interest = "WHERE billing_month >= {since:Date}"
+    found = (
+        f"SELECT {_KEY}, row_number, max(severity = 'reject') AS rejected, count() AS findings, "
+        f"any(extended_cost) AS row_cost FROM {issue} FINAL {of_interest} GROUP BY {_KEY}, row_number"
+    )
+    return (
+        f"SELECT {months}, complete FROM {qualified(config, SNAPSHOTS)} {of_interest}",
+        f"""SELECT {_KEY}, count() AS delivered_row_count, max(create_at) AS delivered_at
+        FROM {detail} {of_interest} GROUP BY {_KEY}""",
+        f"""SELECT {_KEY}, count() AS distinct_row_count,
+        ifNull(sumKahan(toFloat64(staged.extended_cost)), 0) AS extended_cost,
+        countIf(NOT isFinite(toFloat64(staged.extended_cost))) AS no_number_row_count
+        FROM {detail} AS staged FINAL {of_interest} GROUP BY {_KEY}""",
+        f"""SELECT {_KEY}, countIf(rejected) AS rejected_row_count,
+        ifNull(sumKahanIf(toFloat64(row_cost), rejected), 0) AS rejected_extended_cost,
+        countIf(rejected AND NOT isFinite(toFloat64(row_cost))) AS no_number_rejected_count,
+        sum(findings) AS issue_count, countIf(NOT rejected) AS warned_row_count FROM ({found}) GROUP BY {_KEY}""",
+        f"""SELECT {_KEY}, count() AS audit_count,
+        countIf(NOT isFinite(toFloat64(extended_cost))) AS no_number_audit_count,
+        sumKahanIf(toFloat64(extended_cost), conflict) AS conflict_extended_cost
+        FROM {audit} FINAL {of_interest} GROUP BY {_KEY}""",
+    )

@@ -1,0 +1,156 @@
+"""Writes the verdict of `check` as text for people: a table of the months, then what is to be known of each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from typing import TYPE_CHECKING
+
+from azure_billing_warehouse.check.expectations import say_age
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from azure_billing_warehouse.check.expectations import EnrollmentCheck
+    from azure_billing_warehouse.check.ledger import Snapshot
+    from azure_billing_warehouse.check.verdict import CheckResult, MonthCheck, Restatement
+
+_HEADINGS = ("enrollment", "month", "", "API rows", "staged", "rejected", "missing", "API cost", "staged", "rejected")
+_PART_HEADINGS = (
+    "enrollment",
+    "month",
+    "unmatched",
+    "%",
+    "conflict",
+    "%",
+    "rejected",
+    "%",
+    "identical",
+    "delivered twice",
+)
+_LEFT = 3
+"""Columns that are aligned to the left."""
+_CHANGES_SHOWN = 10
+_MONTHS_SHOWN = 12
+"""Months whose completeness is shown; the JSON has all of them."""
+
+
+def render(result: CheckResult) -> str:
+    """The verdict as lines of text: rows, cost before tax, completeness in percent of the rows."""
+    months = result.months
+    parts = (
+        "Cost without an application, in conflict between patterns, rejected; "
+        "equal rows (kept), rows delivered twice (counted once)"
+    )
+    blocks = [
+        "Each month's newest snapshot: rows, and cost before tax",
+        _table([_HEADINGS, *(_sums(month) for month in months)]),
+        f"\n{parts}",
+        _table([_PART_HEADINGS, *(_parts(month) for month in months)], left=2),
+        "\nNewest complete load",
+        *(_newest_load(enrollment) for enrollment in result.enrollments),
+    ]
+    for enrollment, group in itertools.groupby(months, key=lambda month: month.enrollment_number):
+        present = [month for month in group if month.quality]
+        if present:
+            name = f"\nRows of {enrollment} that have a value, in percent"
+            blocks += [name, _completeness(present[-_MONTHS_SHOWN:])]
+    for month in months:
+        blocks += list(_remarks(month))
+    failing = [month for month in months if month.status == "fails"]
+    verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
+    verdict += "".join(
+        f" Enrollment {enrollment.enrollment_number}: {problem}."
+        for enrollment in result.enrollments
+        for problem in enrollment.problems
+    )
+    return "\n".join([*blocks, f"\n{len(months)} months: {verdict}"])
+
+
+def _newest_load(enrollment: EnrollmentCheck) -> str:
+    at, age = enrollment.newest_load_at, enrollment.newest_load_age_seconds
+    said = "none"
+    if at is not None and age is not None:
+        said = f"{at:%Y-%m-%d %H:%M:%S} UTC, {say_age(dt.timedelta(seconds=age))} ago"
+    return "\n".join(
+        [f"{enrollment.enrollment_number}  {said}", *(f"  fails: {problem}" for problem in enrollment.problems)]
+    )
+
+
+def _sums(month: MonthCheck) -> tuple[str, ...]:
+    verdict = "ok" if month.status == "ok" else "FAILS"
+    snapshot = month.snapshot
+    if snapshot is None:
+        return (*_name(month), verdict, "never loaded", *("-",) * (len(_HEADINGS) - 4))
+    row = snapshot.month_row
+    rejected = (f"{snapshot.rejected_row_count:,}", f"{month.missing_row_count:,}")
+    if row is None:
+        return (*_name(month), verdict, "?", f"{snapshot.distinct_row_count:,}", *rejected, "?", *_costs(snapshot))
+    counts = (f"{row.row_count:,}", f"{snapshot.distinct_row_count:,}", *rejected)
+    given = "?" if row.extended_cost is None else f"{row.extended_cost:,.6f}"
+    return (*_name(month), verdict, *counts, given, *_costs(snapshot))
+
+
+def _costs(snapshot: Snapshot) -> tuple[str, str]:
+    return f"{snapshot.extended_cost:,.6f}", f"{snapshot.rejected_extended_cost:,.6f}"
+
+
+def _parts(month: MonthCheck) -> tuple[str, ...]:
+    snapshot = month.snapshot
+    if snapshot is None or month.quality is None:
+        return (*_name(month), *("-",) * (len(_PART_HEADINGS) - 2))
+    whole = snapshot.extended_cost + snapshot.rejected_extended_cost
+    costs = (month.quality.unmatched_extended_cost, snapshot.conflict_extended_cost, snapshot.rejected_extended_cost)
+    shares = [text for cost in costs for text in (f"{cost:,.2f}", f"{100 * cost / whole:.1f}" if whole else "-")]
+    return (*_name(month), *shares, f"{month.quality.identical_row_count:,}", f"{month.redelivered_row_count:,}")
+
+
+def _completeness(months: Sequence[MonthCheck]) -> str:
+    headings = ("", *(f"{month.billing_month:%Y-%m}" for month in months))
+    filled = [month.quality.filled for month in months if month.quality]
+    rows = [(column, *(_percent(percents[column]) for percents in filled)) for column in filled[0]]
+    return _table([headings, *rows], left=1)
+
+
+def _percent(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:.1f}"
+
+
+def _name(month: MonthCheck) -> tuple[str, str]:
+    return month.enrollment_number, f"{month.billing_month:%Y-%m}"
+
+
+def _remarks(month: MonthCheck) -> Iterator[str]:
+    lines = [*(f"  fails: {problem}" for problem in month.problems), *(f"  note: {note}" for note in month.notes)]
+    if month.restatement:
+        lines += list(_restated(month.restatement))
+    if lines:
+        yield f"\n{month.enrollment_number} {month.billing_month:%Y-%m}"
+        yield from lines
+
+
+def _restated(restatement: Restatement) -> Iterator[str]:
+    before = f"{restatement.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
+    rows = restatement.row_count - restatement.row_count_before
+    cost = restatement.extended_cost - restatement.extended_cost_before
+    if not restatement.applications:
+        yield f"  restated: nothing changed since the snapshot of {before}"
+        return
+    yield f"  restated: {rows:+,} rows, cost {cost:+,.6f} since the snapshot of {before}"
+    for change in restatement.applications[:_CHANGES_SHOWN]:
+        rows = change.row_count - change.row_count_before
+        cost = change.extended_cost - change.extended_cost_before
+        yield f"    {change.resource_tracking or '(none)'}: {rows:+,} rows, cost {cost:+,.6f}"
+    if (more := len(restatement.applications) - _CHANGES_SHOWN) > 0:
+        yield f"    and {more} more applications"
+
+
+def _table(rows: Sequence[Sequence[str]], left: int = _LEFT) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

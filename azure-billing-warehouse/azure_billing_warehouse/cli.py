@@ -1,0 +1,215 @@
+"""The command azure-billing-warehouse: its options, output and exit codes; the work is in the other modules.
+
+Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 it can't be done or told, with a sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+
+from azure_billing_warehouse.check.table import render
+from azure_billing_warehouse.check.verdict import check as check_months
+from azure_billing_warehouse.cli_options import expectations, month_option
+from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.patterns import table as application_tags
+from azure_billing_warehouse.patterns.files import pattern_csv
+from azure_billing_warehouse.prune import prune as prune_snapshots
+from azure_billing_warehouse.report.page import write_report
+from azure_billing_warehouse.schema.create import ensure_tables, statements
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from azure_billing_warehouse.check.expectations import Expectations
+    from azure_billing_warehouse.prune import Kind
+
+_DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
+
+
+class _Commands(click.Group):
+    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except WarehouseError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+@click.option(
+    "--host", envvar="CLICKHOUSE_HOST", default=_DEFAULTS["host"], show_envvar=True, help="Host of the HTTP interface."
+)
+@click.option("--port", envvar="CLICKHOUSE_PORT", default=_DEFAULTS["port"], show_envvar=True, help="Its port.")
+@click.option("--user", envvar="CLICKHOUSE_USER", default=_DEFAULTS["username"], show_envvar=True, help="User.")
+@click.option(
+    "--password-file",
+    envvar="CLICKHOUSE_PASSWORD_FILE",
+    show_envvar=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the password; without it the environment variable CLICKHOUSE_PASSWORD is used.",
+)
+@click.option(
+    "--database", envvar="CLICKHOUSE_DATABASE", default=_DEFAULTS["database"], show_envvar=True, help="Database."
+)
+@click.option(
+    "--secure/--no-secure", envvar="CLICKHOUSE_SECURE", default=False, show_envvar=True, help="Connect by HTTPS."
+)
+@click.option(
+    "--verify/--no-verify", envvar="CLICKHOUSE_VERIFY", default=True, show_envvar=True, help="Verify its certificate."
+)
+@click.option(
+    "--ca-cert",
+    envvar="CLICKHOUSE_CA_CERT",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="File with the certificates (PEM) of the authorities to trust, instead of the system's.",
+)
+@click.option(
+    "--json-type",
+    envvar="CLICKHOUSE_JSON_TYPE",
+    default=_DEFAULTS["json_type"],
+    show_envvar=True,
+    type=click.Choice(["JSON", "String"]),
+    help="Type of the columns tags and additional_info.",
+)
+@click.option("--cluster", envvar="CLICKHOUSE_CLUSTER", show_envvar=True, help="Cluster on which the tables are.")
+@click.option(
+    "--keeper-path",
+    envvar="CLICKHOUSE_KEEPER_PATH",
+    default=_DEFAULTS["keeper_path"],
+    show_envvar=True,
+    help="Path in Keeper below which a cluster's replicated tables are.",
+)
+@click.version_option(package_name="azure-billing-warehouse")
+@click.pass_context
+def main(ctx: click.Context, /, user: str, password_file: Path | None, **connection: Any) -> None:  # noqa: ANN401 - options
+    """Makes, checks, prunes and reports the ClickHouse tables of the Azure bill."""
+    password = (
+        password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        if password_file
+        else os.environ.get("CLICKHOUSE_PASSWORD", "")
+    )
+    try:
+        ctx.obj = ClickHouseConfig(username=user, password=password, **connection)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.UsageError(f"{first['loc'][0]} is {first['input']!r}: {first['msg']}") from error
+
+
+@main.command()
+@click.option("--print", "only_print", is_flag=True, help="Print the statements for an empty ClickHouse and run none.")
+@click.pass_obj
+def create(config: ClickHouseConfig, *, only_print: bool) -> None:
+    """Makes the missing database, tables and views, and adds columns; drops nothing."""
+    if only_print:
+        click.echo("\n\n".join(f"{statement};" for statement in statements(config)))
+        return
+    ensure_tables(config)
+    click.echo(f"The tables and views are in {config.database} on {config.host}:{config.port}.")
+
+
+@main.command()
+@click.option(
+    "--format", "output", type=click.Choice(["table", "json"]), default="table", help="For people or machines."
+)
+@month_option("--since", help="First month to check; all without it.")
+@expectations
+@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
+@click.pass_context
+def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations, patterns_table: str) -> None:
+    """Tells for each month whether what Azure billed is in the tables, to the row and the cost.
+
+    Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
+    cost against an earlier load fails, and so does a snapshot that lies in the future.
+
+    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: it can't
+    be told (no connection, no tables, no month).
+    """
+    result = check_months(ctx.obj, patterns_table=patterns_table, since=since, expected=expected)
+    if result is None:
+        raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
+    click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
+    ctx.exit(0 if result.status == "ok" else 1)
+
+
+@main.command()
+@click.option("--keep", type=click.IntRange(min=1), default=2, help="Newest complete snapshots of a month that stay.")
+@click.option(
+    "--future",
+    is_flag=True,
+    help="Drop instead the snapshots later than ClickHouse's clock, also those that the views show.",
+)
+@click.option(
+    "--broken-off",
+    is_flag=True,
+    help="Drop instead what broken-off loads left: newer than the newest complete snapshot, no row for an hour.",
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would be dropped.")
+@click.pass_obj
+def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool, dry_run: bool) -> None:
+    """Drops superseded snapshots; what the views show always stays, but for --future."""
+    chosen: dict[Kind, bool] = {"superseded": not (future or broken_off), "future": future, "broken off": broken_off}
+    kinds = frozenset(kind for kind, is_chosen in chosen.items() if is_chosen)
+    pruned = prune_snapshots(config, keep=keep, dry_run=dry_run, kinds=kinds)
+    for snapshot in pruned:
+        kind = "complete" if snapshot.complete else "incomplete"
+        month = f"{snapshot.enrollment_number}  {snapshot.billing_month:%Y-%m}"
+        click.echo(f"{month}  {snapshot.snapshot_at:%Y-%m-%d %H:%M:%S} UTC  {kind:10}  {snapshot.row_count:>12,} rows")
+    names: dict[Kind, str] = {
+        "superseded": "Superseded snapshots",
+        "future": "Snapshots in the future",
+        "broken off": "Snapshots of broken-off loads",
+    }
+    for kind, name in names.items():
+        if kind in kinds:
+            count = sum(snapshot.kind == kind for snapshot in pruned)
+            click.echo(f"{name} that {'would be' if dry_run else 'were'} dropped: {count}")
+    if not dry_run and any(snapshot.kind == "future" for snapshot in pruned):
+        click.echo("Load their months again, without the state of that load: meltano run --full-refresh ...")
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), default="azure-bill.html")
+@month_option("--since", help="First month to show; all without it.")
+@expectations
+@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
+@click.pass_obj
+def report(
+    config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations, patterns_table: str
+) -> None:
+    """Writes FILE, an HTML page with charts of the published months that needs nothing else."""
+    write_report(config, file, patterns_table=patterns_table, since=since, expected=expected)
+    click.echo(f"The report is in {file.resolve()}.")
+
+
+@main.group()
+def patterns() -> None:
+    """Imports and lists the tracking patterns (table d_application_tag)."""
+
+
+@patterns.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_patterns(config: ClickHouseConfig, file: Path) -> None:
+    """Replaces the patterns by those of FILE, a CSV with the columns id and resource_tracking."""
+    tags = application_tags.read_tags(file)
+    for line in application_tags.describe(application_tags.find_oddities(tags)):
+        click.echo(f"Note: {line}", err=True)
+    application_tags.import_tags(config, tags)
+    click.echo(f"{len(tags)} patterns are in {config.database}.{application_tags.TABLE}.")
+
+
+@patterns.command("list")
+@click.pass_obj
+def list_patterns(config: ClickHouseConfig) -> None:
+    """Prints id and pattern of every row, as CSV that `import` and a spreadsheet take: no cell begins as a formula."""
+    click.echo(pattern_csv(application_tags.list_tags(config)), nl=False)

@@ -1,0 +1,122 @@
+"""The options that say what `check` and `report` expect of the warehouse, and how their texts are read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from azure_billing_warehouse.check.expectations import MAX_FALL, Expectations
+from azure_billing_warehouse.config import read_month, read_months
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_AGE = re.compile(r"(\d{1,6})\s*([mhdw])")
+_MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
+
+
+def month_option(name: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401 - click's
+    """An option whose value is a month, or a date in it; an empty one is unset."""
+    return click.option(name, metavar="YYYY-MM", callback=_month, **settings)
+
+
+def expectations(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Expectations`, and the argument `expected`."""
+
+    @month_option(
+        "--first-month",
+        envvar="AZURE_BILLING_FIRST_MONTH",
+        show_envvar=True,
+        help="First month that must be there; without it the first one of which anything is.",
+    )
+    @month_option(
+        "--last-month",
+        envvar="AZURE_BILLING_LAST_MONTH",
+        show_envvar=True,
+        help="Last month that must be there; without it the current one, by ClickHouse's clock.",
+    )
+    @click.option(
+        "--max-age",
+        metavar="AGE",
+        envvar="AZURE_BILLING_MAX_AGE",
+        show_envvar=True,
+        callback=_age,
+        help="How old an enrollment's newest complete load may be, such as 90m, 36h, 2d or 1w; any age without it.",
+    )
+    @click.option(
+        "--max-fall",
+        metavar="PERCENT",
+        envvar="AZURE_BILLING_MAX_FALL",
+        show_envvar=True,
+        type=click.FloatRange(0, 100),
+        callback=_number,
+        default=MAX_FALL,
+        help="Percent of its rows or cost that a month may lose against an earlier load.",
+    )
+    @click.option(
+        "--accept-fall",
+        metavar="YYYY-MM",
+        multiple=True,
+        envvar="AZURE_BILLING_ACCEPT_FALL",
+        show_envvar=True,
+        callback=_months,
+        help="Month that may lose more than that; can be repeated, or have commas.",
+    )
+    @click.option(
+        "--enrollment",
+        "enrollments",
+        metavar="NUMBER",
+        multiple=True,
+        help="Enrollment that must be there, and is looked at; all that are there without it. Can be repeated.",
+    )
+    @wraps(command)
+    def with_expectations(
+        *arguments: Any,  # noqa: ANN401 - the command's own
+        first_month: dt.date | None,
+        last_month: dt.date | None,
+        max_age: dt.timedelta | None,
+        max_fall: float,
+        accept_fall: frozenset[dt.date],
+        enrollments: tuple[str, ...],
+        **options: Any,  # noqa: ANN401 - likewise
+    ) -> None:
+        expected = Expectations(first_month, last_month, max_age, max_fall, accept_fall, frozenset(enrollments))
+        command(*arguments, expected=expected, **options)
+
+    return with_expectations
+
+
+def _month(_: click.Context, parameter: click.Parameter, text: str | None) -> dt.date | None:
+    if text is None or not text.strip():
+        return None
+    try:
+        return read_month(text.strip())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def _months(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> frozenset[dt.date]:
+    try:
+        return read_months(",".join(texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def _number(_: click.Context, parameter: click.Parameter, percent: float) -> float:
+    if math.isnan(percent):  # which is in every range
+        raise click.BadParameter("this is not a number", param=parameter)
+    return percent
+
+
+def _age(_: click.Context, parameter: click.Parameter, text: str | None) -> dt.timedelta | None:
+    if text is None or not text.strip():
+        return None
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text} is not an age such as 36h or 2d", param=parameter)
+    return dt.timedelta(minutes=int(found[1]) * _MINUTES[found[2]])

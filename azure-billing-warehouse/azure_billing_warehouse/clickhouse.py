@@ -1,0 +1,128 @@
+"""The connection to ClickHouse, and its errors as sentences; what is asked of it stands in the modules above."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from azure_billing_warehouse import cluster
+from azure_billing_warehouse.tls import WANTS_TLS, authorities_fault, tls_fault, wants_tls
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from clickhouse_connect.driver.client import Client
+
+    from azure_billing_warehouse.config import ClickHouseConfig
+
+_SERVER_CAUSES = {
+    516: "user {username} or the password is wrong",  # AUTHENTICATION_FAILED
+    81: "the database doesn't exist; `azure-billing-warehouse create` makes it",  # UNKNOWN_DATABASE
+    60: "a table is missing; `azure-billing-warehouse create` makes them",  # UNKNOWN_TABLE
+    289: "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)",
+}
+_TRANSPORT_CAUSES = {
+    "NameResolutionError": "the host name is not known",
+    "Connection refused": "nothing answers on this port",
+    "ConnectTimeoutError": "it doesn't answer in time",
+    "Read timed out": "it doesn't answer in time",
+}
+_SERVER_MESSAGE = re.compile(r"DB::Exception: (?P<message>.*?)(?: \([A-Z][A-Z0-9_]+\))?(?: \(version .*)?\Z", re.DOTALL)
+
+
+class WarehouseError(Exception):
+    """One sentence for the person who runs the pipeline: what can't be done with ClickHouse, why, what to do."""
+
+
+def connect(config: ClickHouseConfig) -> Client:
+    """Connect to the database of the configuration.
+
+    Raises:
+        WarehouseError: the server can't be reached, refuses the user, or has no such database.
+    """
+    return _open(config, config.database)
+
+
+def connect_server(config: ClickHouseConfig) -> Client:
+    """Connect without choosing a database, for the one that makes it; raises as `connect` does."""
+    return _open(config, None)
+
+
+def read_clock(client: Client) -> dt.datetime:
+    """The time of ClickHouse's own clock, in UTC; call it within `explained`."""
+    ((now,),) = client.query("SELECT now64(3, 'UTC')").result_rows
+    instant: dt.datetime = now
+    return instant
+
+
+@contextmanager
+def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
+    """Turn the driver's errors into a WarehouseError that names host, port, database, purpose and cause.
+
+    Args:
+        config: the connection that is in use.
+        purpose: what the statements inside are for, after "can't": "read the months".
+    """
+    try:
+        yield
+    except (ClickHouseError, cluster.ClusterError) as error:
+        raise WarehouseError(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
+
+
+def _open(config: ClickHouseConfig, database: str | None) -> Client:
+    # The driver and its transport log lines of their own for each error; our sentence says it all.
+    for name in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    ca_cert = config.ca_cert.absolute() if config.secure and config.verify and config.ca_cert else None
+    if ca_cert and (fault := authorities_fault(ca_cert)):
+        raise WarehouseError(f"{_place(config)}: can't connect: {fault}.")
+    with explained(config, "connect"):
+        client = clickhouse_connect.get_client(
+            host=config.host,
+            port=config.port,
+            username=config.username,
+            password=config.password.get_secret_value(),
+            database=database,
+            secure=config.secure,
+            verify=config.verify,
+            ca_cert=str(ca_cert) if ca_cert else None,
+            interface="https" if config.secure else "http",  # else the driver takes port 8443 for TLS by itself
+            connect_timeout=10,
+            send_receive_timeout=900,
+            autogenerate_session_id=False,  # nothing here needs a session, and a session allows one query at a time
+            tz_mode="aware",
+        )
+        if config.cluster:
+            for name, value in cluster.settings(client, config.cluster).items():
+                client.set_client_setting(name, value)
+        return client
+
+
+def _place(config: ClickHouseConfig) -> str:
+    return f"ClickHouse at {config.host}:{config.port}, database {config.database}"
+
+
+def _cause(error: Exception, config: ClickHouseConfig) -> str:
+    code = error.code if isinstance(error, DatabaseError) else None
+    if code in _SERVER_CAUSES:
+        return _SERVER_CAUSES[code].format(username=config.username)
+    if fault := tls_fault(error, config.host, config.ca_cert):
+        return fault
+    text = str(error)
+    for sign, sentence in _TRANSPORT_CAUSES.items():
+        if sign in text:
+            return sentence
+    if found := _SERVER_MESSAGE.search(text):
+        text = found["message"]
+    elif isinstance(error, ClickHouseError) and not config.secure and wants_tls(config.host, config.port):
+        return WANTS_TLS
+    password = config.password.get_secret_value()
+    if password:
+        text = text.replace(password, "***")
+    return " ".join(text.split()).rstrip(".")

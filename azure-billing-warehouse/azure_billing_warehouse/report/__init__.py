@@ -1,0 +1,1 @@
+"""The HTML report of the published months."""

@@ -1,0 +1,198 @@
+"""Makes the missing database, tables and views, and refuses tables that can't hold the bill; drops nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from azure_billing_warehouse.clickhouse import WarehouseError, connect, connect_server, explained
+from azure_billing_warehouse.cluster import find_incomplete_hosts
+from azure_billing_warehouse.patterns import table as application_tags
+from azure_billing_warehouse.schema import ddl, focus
+from azure_billing_warehouse.schema.column_types import holds
+from azure_billing_warehouse.schema.views import OURS, create_view, fingerprint, view_queries
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clickhouse_connect.driver.client import Client
+
+    from azure_billing_warehouse.config import ClickHouseConfig
+    from azure_billing_warehouse.tables import Column, StagingTable
+
+
+class _About(NamedTuple):
+    """What system.tables says of a table."""
+
+    engine: str
+    sorting_key: str
+    partition_key: str
+
+
+def statements(config: ClickHouseConfig) -> list[str]:
+    """Every statement that an empty ClickHouse needs, in order."""
+    tables = [statement for model in WAREHOUSE_TABLES for statement in ddl.create_tables(model, config).values()]
+    look_ups = [focus.create_look_up(look_up, config) for look_up in focus.LOOK_UPS]
+    views = [create_view(name, query, config) for name, query in _queries(config).items()]
+    return [ddl.create_database(config), *tables, *look_ups, *views]
+
+
+def ensure_tables(config: ClickHouseConfig) -> None:
+    """Make the database, tables and views, as far as they are missing; add columns that this version brings.
+
+    Everything is looked at before anything is changed.
+
+    Raises:
+        WarehouseError: ClickHouse can't be used, a table can't hold the bill (with the statements to run), or a host of
+            the cluster lacks a table.
+    """
+    with connect_server(config) as server, explained(config, "create the database"):
+        found = server.query(
+            "SELECT engine, (SELECT value FROM system.settings WHERE name = 'cloud_mode') "
+            "FROM system.databases WHERE name = {name:String}",
+            {"name": config.database},
+        ).result_rows
+        if not found:
+            server.command(ddl.create_database(config))
+        else:
+            engine, cloud_mode = found[0]
+            _refuse_replicated_database(engine, cloud_mode, config)
+    with connect(config) as client, explained(config, "create the tables and views"):
+        if config.cluster:
+            _refuse_incomplete_hosts(client, config, config.cluster)
+        needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(client, model, config)]
+        for statement in [*needed, *_derived_statements(client, config)]:
+            client.command(statement)
+
+
+def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouseConfig) -> None:
+    """Such a database runs each statement on all its hosts, and takes neither ON CLUSTER nor CREATE TABLE AS SELECT.
+
+    ClickHouse Cloud has its own kind, where every table is on all hosts.
+    """
+    if engine == "Replicated" and cloud_mode != "1":
+        raise WarehouseError(
+            f"The database {config.database} on {config.host}:{config.port} has the engine Replicated, which takes "
+            "neither ON CLUSTER nor the tables of the bill: set another database (CLICKHOUSE_DATABASE), which is then "
+            "made with the engine Atomic, and CLICKHOUSE_CLUSTER for its tables to be on every host."
+        )
+
+
+def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: str) -> None:
+    models = [table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)]
+    derived = [*(look_up.table for look_up in focus.LOOK_UPS), *_queries(config)]
+    incomplete = find_incomplete_hosts(client, cluster, config.database, [*models, *derived, application_tags.TABLE])
+    for host, tables in incomplete.items():
+        raise WarehouseError(
+            f"The host {host} of cluster {cluster} lacks tables of {config.database} that others have: "
+            f"{', '.join(tables)}; make them there as SHOW CREATE TABLE has them on one of the others, so that their "
+            "paths in Keeper are the same, and start again."
+        )
+
+
+def _table_statements(client: Client, model: type[StagingTable], config: ClickHouseConfig) -> list[str]:
+    """The statements that bring a model's tables up to this version.
+
+    Raises:
+        WarehouseError: what is there can't hold the model's rows.
+    """
+    needed = []
+    for table, create in ddl.create_tables(model, config).items():
+        found = client.query(
+            "SELECT engine, sorting_key, partition_key FROM system.tables "
+            "WHERE database = {database:String} AND name = {table:String}",
+            {"database": config.database, "table": table},
+        ).result_rows
+        if not found:
+            needed.append(create)
+            continue
+        _refuse_other_engine(table, model, _About(*found[0]), config)
+        columns = client.query(
+            "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+            {"database": config.database, "table": table},
+        ).result_rows
+        needed += _column_statements(table, model, {str(name): str(kind) for name, kind in columns}, config)
+    return needed
+
+
+def _refuse_other_engine(table: str, model: type[StagingTable], about: _About, config: ClickHouseConfig) -> None:
+    """A table that keeps a batch delivered twice, or merges rows that are not one, would give wrong sums."""
+    if config.cluster and table == model.table:
+        fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
+    elif not about.engine.endswith("ReplacingMergeTree"):
+        fault = f"its engine is {about.engine}, which keeps a row twice that is delivered twice"
+    elif _listed(about.sorting_key) != model.order_by:
+        fault = f"it is ordered by {about.sorting_key}, not by {', '.join(model.order_by)}"
+    elif _listed(about.partition_key) != ddl.partition_key(model):
+        fault = f"it is not partitioned by snapshot ({', '.join(ddl.partition_key(model))})"
+    else:
+        return
+    if fault:
+        raise _refusal(table, fault, [ddl.rename_table(table, config)], config)
+
+
+def _listed(key: str) -> tuple[str, ...]:
+    return tuple(name.strip(" `") for name in key.strip("()").split(",") if name)
+
+
+def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConfig) -> WarehouseError:
+    place = f"ClickHouse's table {config.database}.{table} can't hold the bill"
+    is_renamed = any(statement.startswith("RENAME") for statement in cure)
+    # A table that is renamed keeps its path in Keeper, where the new one would meet it.
+    elsewhere = " with another keeper_path" if is_renamed and table.endswith("_local") and config.cluster else ""
+    return WarehouseError(f"{place}: {fault}; run this and start again{elsewhere}: {'; '.join(cure)}")
+
+
+def _column_statements(
+    table: str, model: type[StagingTable], present: dict[str, str], config: ClickHouseConfig
+) -> list[str]:
+    missing = [column for column in model.columns() if column.name not in present]
+    unfit = [
+        column
+        for column in model.columns()
+        if column.name in present and not holds(present[column.name], ddl.column_type(column, config))
+    ]
+    if unfit:
+        _refuse_columns(table, model, unfit, present, config)
+    return [ddl.add_column(table, column, config) for column in missing]
+
+
+def _refuse_columns(
+    table: str, model: type[StagingTable], unfit: list[Column], present: dict[str, str], config: ClickHouseConfig
+) -> None:
+    faults = ", ".join(
+        f"{column.name} is {present[column.name]} where {ddl.column_type(column, config)} is needed" for column in unfit
+    )
+    if any(column.name in model.order_by for column in unfit):  # ClickHouse can't change the type of such a column
+        raise _refusal(table, faults, [ddl.rename_table(table, config)], config)
+    raise _refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit], config)
+
+
+def _queries(config: ClickHouseConfig) -> dict[str, str]:
+    """SELECT by name of each view, in the order in which they can be made."""
+    return {**view_queries(config), focus.VIEW: focus.focus_query(config)}
+
+
+def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
+    """The statements for what can be made again at any time, as far as it is missing or of another version."""
+    present = {
+        name: (engine, comment)
+        for name, engine, comment in client.query(
+            "SELECT name, engine, comment FROM system.tables WHERE database = {database:String}",
+            {"database": config.database},
+        ).result_rows
+    }
+    needed = []
+    for look_up in focus.LOOK_UPS:
+        _, comment = present.get(look_up.table, ("", ""))
+        if look_up.table in present and not comment.startswith(OURS):
+            raise _refusal(look_up.table, "it is not ours", [ddl.rename_table(look_up.table, config)], config)
+        if comment != focus.look_up_fingerprint(look_up):
+            needed.append(focus.create_look_up(look_up, config))
+    for name, query in _queries(config).items():
+        engine, comment = present.get(name, ("View", ""))
+        if engine != "View":
+            raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)
+        if comment != fingerprint(query):
+            needed.append(create_view(name, query, config))
+    return needed

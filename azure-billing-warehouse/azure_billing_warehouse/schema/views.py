@@ -1,0 +1,107 @@
+"""The text of the views on the staging tables: which snapshots are complete, and their rows; nothing is run here.
+
+A snapshot is complete when its month row is there, the API's rows all reached the mapper, and each row that the mapper
+staged is in the table, counted once however often it was delivered. Of each month the latest complete one is published.
+"""
+
+# ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified, quoted
+from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+
+if TYPE_CHECKING:
+    from azure_billing_warehouse.config import ClickHouseConfig
+    from azure_billing_warehouse.tables import StagingTable
+
+SNAPSHOTS = "azure_billing_snapshot"
+"""Every month row, with the distinct rows in staging and whether it is complete, published."""
+MONTHS = "azure_billing_month"
+"""The month rows of the published snapshots."""
+DETAIL = "azure_billing_detail"
+"""The usage rows of the published snapshots."""
+ISSUES = "azure_billing_issue"
+"""The findings on the published snapshots."""
+AUDIT = "azure_tagging_audit"
+"""The tagging audit of the published snapshots."""
+
+OURS = "azure-billing-warehouse "
+"""How the comment of everything that is made again with a new version begins."""
+
+_KEY = ", ".join(SNAPSHOT_KEY)
+
+
+def view_queries(config: ClickHouseConfig) -> dict[str, str]:
+    """SELECT by name of each view, in the order in which they can be made."""
+    return {
+        SNAPSHOTS: _snapshots(config),
+        MONTHS: _published_months(config),
+        DETAIL: _published_rows(AzureBillingDetail, config),
+        ISSUES: _published_rows(BillingIssue, config),
+        AUDIT: _published_rows(TaggingAudit, config),
+    }
+
+
+def _consistent(config: ClickHouseConfig) -> str:
+    """What ends a query on staging tables: on a cluster a replica that lacks rows then refuses it."""
+    return "\nSETTINGS select_sequential_consistency = 1" if config.cluster else ""
+
+
+def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
+    """The statement that makes a view or replaces it; its comment is its `fingerprint`."""
+    head = f"CREATE OR REPLACE VIEW {qualified(config, name)}{on_cluster(config)} AS"
+    return f"{head}\n{query}\nCOMMENT {literal(fingerprint(query))}"
+
+
+def fingerprint(query: str) -> str:
+    """What tells a view of this version from one of another (ClickHouse keeps its text, but rewritten)."""
+    return f"{OURS}{hashlib.sha256(query.encode()).hexdigest()[:16]}"
+
+
+def _snapshots(config: ClickHouseConfig) -> str:
+    # FINAL counts a row that was delivered twice once. Counting by partition reads no key column; which snapshot a
+    # partition is, comes from the parts' metadata. A snapshot without rows has no partition, hence ifNull.
+    months = ",\n    ".join(
+        f"month.{quoted(column.name)} AS {quoted(column.name)}" for column in BillingMonth.columns()
+    )
+    detail = qualified(config, AzureBillingDetail.table)
+    joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
+    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in SNAPSHOT_KEY)
+    return f"""SELECT
+    {months},
+    ifNull(staged.partition_id, '') AS partition_id,
+    ifNull(staged.row_count, 0) AS distinct_row_count,
+    distinct_row_count = month.staged_row_count
+        AND month.staged_row_count + month.rejected_row_count = month.row_count
+        AND month.received_row_count = month.row_count AS complete,
+    complete AND month.snapshot_at = maxIf(month.snapshot_at, complete)
+        OVER (PARTITION BY month.enrollment_number, month.billing_month) AS published
+FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
+LEFT JOIN
+(
+    SELECT {partition_keys}, partition.partition_id AS partition_id, counted.row_count AS row_count
+    FROM (SELECT _partition_id AS partition_id, count() AS row_count FROM {detail} FINAL GROUP BY partition_id)
+        AS counted
+    INNER JOIN (SELECT _partition_id AS partition_id, {_KEY} FROM {detail} GROUP BY partition_id, {_KEY})
+        AS partition ON partition.partition_id = counted.partition_id
+) AS staged
+ON {joined}{_consistent(config)}"""
+
+
+def _published_months(config: ClickHouseConfig) -> str:
+    return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
+
+
+def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:
+    columns = ", ".join(quoted(column.name) for column in model.columns())
+    # A snapshot is a partition: its id leaves out the others' parts, and costs nothing at a row (the three key columns
+    # there doubled the time of a query over 12 months).
+    key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"
+    chosen = "partition_id" if model is AzureBillingDetail else _KEY
+    return f"""SELECT {columns}
+FROM {qualified(config, model.table)} FINAL
+WHERE {key} {is_in(config)} (SELECT {chosen} FROM {qualified(config, MONTHS)}){_consistent(config)}"""

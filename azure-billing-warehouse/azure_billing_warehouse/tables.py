@@ -1,0 +1,255 @@
+"""The columns of the tables, each named once, here, with its type; how tables are made is in `schema.ddl`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True)
+class ClickHouse:
+    """A column's ClickHouse type, as the annotation of its field."""
+
+    type: str
+    default: str | None = None
+    """The expression that fills the column in the table; the mapper then doesn't send it."""
+    fallback: str | None = None
+    """The expression for rows that came without the column, such as those of an older version; the mapper sends it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a staging table."""
+
+    name: str
+    clickhouse: ClickHouse
+    description: str
+
+
+Text = Annotated[str | None, ClickHouse("Nullable(String)")]
+RequiredText = Annotated[str, ClickHouse("String")]
+Integer = Annotated[int | None, ClickHouse("Nullable(Int64)")]
+Count = Annotated[int, ClickHouse("UInt64")]
+Number = Annotated[float | None, ClickHouse("Nullable(Float64)")]
+Cost = Annotated[float, ClickHouse("Float64")]
+ExactCost = Annotated[decimal.Decimal | None, ClickHouse("Nullable(Decimal(76, 38))")]
+JsonText = Annotated[str | None, ClickHouse("JSON")]
+Date = Annotated[dt.date, ClickHouse("Date")]
+OptionalDate = Annotated[dt.date | None, ClickHouse("Nullable(Date)")]
+Instant = Annotated[dt.datetime, ClickHouse("DateTime64(3, 'UTC')")]
+
+
+class StagingTable(BaseModel):
+    """A table that the mapper fills: what its rows are, by what they are known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: ClassVar[str]
+    """Name of the table and of the Singer stream."""
+    order_by: ClassVar[tuple[str, ...]]
+    """Sorting key in ClickHouse: rows equal in it are one row that was delivered more than once."""
+    key_properties: ClassVar[tuple[str, ...]]
+    """The stream's keys in Singer."""
+
+    @classmethod
+    @cache
+    def columns(cls) -> tuple[Column, ...]:
+        """Every column of the table, in its order."""
+        found = []
+        for name, field in cls.model_fields.items():
+            (clickhouse,) = (entry for entry in field.metadata if isinstance(entry, ClickHouse))
+            found.append(Column(name, clickhouse, field.description or ""))
+        return tuple(found)
+
+    @classmethod
+    @cache
+    def sent_columns(cls) -> tuple[Column, ...]:
+        """The columns that the mapper sends: all but those that the table itself fills."""
+        return tuple(column for column in cls.columns() if column.clickhouse.default is None)
+
+
+_SNAPSHOT_KEY = ("enrollment_number", "billing_month", "snapshot_at")
+
+
+class SnapshotRow(StagingTable):
+    """What every row of the staging tables says of the extraction it belongs to."""
+
+    enrollment_number: RequiredText = Field(description="Number of the Enterprise Agreement enrollment.")
+    billing_month: Date = Field(description="First day of the month that was billed.")
+    snapshot_at: Instant = Field(description="Start of the extraction (UTC), the same for all rows of a snapshot.")
+
+
+# xxHash64(instance_id || toString(date)) where there is a date. Without ifNull one row without a date makes ClickHouse
+# refuse its whole batch (code 349): the hash of NULL is NULL, which a UInt64 can't hold.
+_ID = "xxHash64(instance_id || ifNull(toString(date), ''))"
+
+
+def text_column(name: str) -> str:
+    """Name of the column that holds an object as it was, beside a JSON column that nests its keys and drops nulls."""
+    return f"{name}_text"
+
+
+def _object_text(name: str) -> ClickHouse:
+    # Rows without the column are read by this expression, also where it was added to a table that had them: nothing is
+    # rewritten, and rows that have it cost nothing more (in a view the expression would read the JSON column of each).
+    return ClickHouse("Nullable(String)", fallback=f"nullIf(toString({name}), '{{}}')")
+
+
+class AzureBillingDetail(StagingTable):
+    """One usage row, typed, with its tags and its application: `stg_azure_billing_detail`."""
+
+    table: ClassVar[str] = "stg_azure_billing_detail"
+    order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "row_number")
+    key_properties: ClassVar[tuple[str, ...]] = order_by
+
+    id: Annotated[int | None, ClickHouse("UInt64", default=_ID)] = Field(
+        default=None, description="Hash of instance id and date; not unique, see row_number."
+    )
+    account_owner_id: Text = Field(description="Owner of the account (API: AccountOwnerId).")
+    account_name: Text = Field(description="Name of the account (AccountName).")
+    service_administrator_id: Text = Field(description="Service administrator (ServiceAdministratorId).")
+    subscription_id: Integer = Field(description="Number of the subscription, 11-12 digits (SubscriptionId).")
+    subscription_guid: Text = Field(description="GUID of the subscription (SubscriptionGuid).")
+    subscription_name: Text = Field(description="Name of the subscription (SubscriptionName).")
+    date: OptionalDate = Field(description="Day of the usage (Date, R1).")
+    month: Integer = Field(description="Month of date, 1-12 (R2).")
+    day: Integer = Field(description="Day of the month of date, 1-31 (R2).")
+    year: Integer = Field(description="Year of date (R2).")
+    product: Text = Field(description="Name of the product (Product).")
+    meter_id: Text = Field(description="Id of the meter (MeterId).")
+    meter_category: Text = Field(description="Category of the meter, such as Virtual Machines (MeterCategory).")
+    meter_sub_category: Text = Field(description="Sub-category of the meter (MeterSubCategory).")
+    meter_region: Text = Field(description="Region of the meter (MeterRegion).")
+    meter_name: Text = Field(description="Name of the meter (MeterName).")
+    consumed_quantity: Number = Field(description="Quantity in unit_of_measure (ConsumedQuantity, R4).")
+    resource_rate: Number = Field(description="Price of one unit before tax, in the currency (ResourceRate, R4).")
+    extended_cost: Number = Field(description="Cost before tax, in the billing currency (ExtendedCost, R4).")
+    resource_location: Text = Field(description="Region of the resource (ResourceLocation).")
+    consumed_service: Text = Field(description="Resource provider (ConsumedService).")
+    instance_id: RequiredText = Field(description="Resource id, or a bare name, as it came (InstanceId, R7).")
+    service_info1: Text = Field(description="Service-specific text (ServiceInfo1, R15).")
+    service_info2: Text = Field(description="Service-specific text (ServiceInfo2, R15).")
+    additional_info: JsonText = Field(description="Service-specific object, such as a VM's size (AdditionalInfo, R8).")
+    tags: JsonText = Field(description="Tags of the resource, an object (Tags, R8).")
+    store_service_identifier: Text = Field(description="Marketplace identifier (StoreServiceIdentifier).")
+    department_name: Text = Field(description="Department of the enrollment (DepartmentName).")
+    cost_center: Text = Field(description="Cost center of the enrollment (CostCenter).")
+    unit_of_measure: Text = Field(description="Unit of consumed_quantity (UnitOfMeasure).")
+    resource_group: Text = Field(description="Resource group, as it came (ResourceGroup).")
+    extended_cost_tax: Number = Field(description="Cost with tax, in the billing currency (R6).")
+    resource_tracking: Text = Field(description="The application that pays, in upper case (R16).")
+    resource_name: Text = Field(description="Name of the resource (R13).")
+    vm_name: Text = Field(description="Name of the virtual machine (R14).")
+    latest_resource_type: Text = Field(description="Operating system and meter of a virtual machine (R11).")
+    month_date: Date = Field(description="First day of the month of date (R2).")
+    newmonth: Text = Field(description="Month of date in English, such as Oct 2026 (R2).")
+    sku: Text = Field(description="Windows, Linux or SQL (R10).")
+    cmdb_mapped_application_service: Text = Field(description="Tag app (R9).")
+    ppm_billing_item: Text = Field(description="Tag ppm_billing_item (R9).")
+    ppm_id_owner: Text = Field(description="Tag ppm_billing_owner (R9).")
+    ppm_io_cc: Text = Field(description="Tag ppm_io_cc (R9).")
+    create_at: Annotated[dt.datetime | None, ClickHouse("DateTime", default="now()")] = Field(
+        default=None, description="When ClickHouse took the row."
+    )
+    enrollment_number: RequiredText = Field(description="Number of the Enterprise Agreement enrollment.")
+    billing_month: Date = Field(description="First day of the month that was billed.")
+    snapshot_at: Instant = Field(description="Start of the extraction (UTC), the same for all rows of a snapshot.")
+    row_number: Count = Field(description="Position of the row in the month's extraction, from 1.")
+    billing_currency: Text = Field(description="Currency of the costs.")
+    charge_type: Text = Field(
+        description="Kind of the charge, such as Usage or Purchase (ChargeType); null where the API does not say."
+    )
+    extra: Text = Field(description="Fields of the API that the schema doesn't know, as a JSON object.")
+    tags_text: Annotated[str | None, _object_text("tags")] = Field(
+        description="Tags as they were: compact JSON with every key, null and dot (Tags, R8)."
+    )
+    additional_info_text: Annotated[str | None, _object_text("additional_info")] = Field(
+        description="Additional info as it was: compact JSON with every key, null and dot (AdditionalInfo, R8)."
+    )
+
+
+class TaggingAudit(SnapshotRow):
+    """A resource that more than one pattern or level matched: `dq_tagging_audit`, one row a batch and outcome."""
+
+    table: ClassVar[str] = "dq_tagging_audit"
+    order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "first_row_number")
+    key_properties: ClassVar[tuple[str, ...]] = order_by
+
+    instance_id: RequiredText = Field(description="Resource id as it came.")
+    last_segment: Text = Field(description="Last segment of the resource id (R12).")
+    resource_group: Text = Field(description="Resource group as it came.")
+    subscription_guid: Text = Field(description="GUID of the subscription as it came.")
+    last_segment_match: Text = Field(description="Pattern that the last segment matched, in upper case.")
+    resource_group_match: Text = Field(description="Pattern that the resource group matched, in upper case.")
+    subscription_match: Text = Field(description="Pattern that the subscription matched, in upper case.")
+    selected_match: Text = Field(description="The pattern that became resource_tracking.")
+    meter_category: Text = Field(description="Category of the meter.")
+    match_count: Count = Field(description="Distinct patterns that matched, over all three levels.")
+    conflict: Annotated[bool, ClickHouse("Bool")] = Field(description="Whether more than one pattern matched.")
+    row_count: Count = Field(description="Usage rows that this row stands for.")
+    extended_cost: Cost = Field(description="Cost before tax of these rows, in the billing currency.")
+    first_row_number: Count = Field(description="The first of these rows: a row stands in one audit row at the most.")
+    audit_timestamp: Instant = Field(description="When the batch was tracked (UTC).")
+
+
+class BillingIssue(SnapshotRow):
+    """A finding on a usage row: `dq_billing_issue`."""
+
+    table: ClassVar[str] = "dq_billing_issue"
+    order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "row_number", "rule", "column")
+    key_properties: ClassVar[tuple[str, ...]] = order_by
+
+    row_number: Count = Field(description="Position of the row in the month's extraction, from 1.")
+    rule: RequiredText = Field(description="The rule that found it, such as R4.")
+    severity: RequiredText = Field(description="reject (the row is not staged), null (the value is) or warn (kept).")
+    column: RequiredText = Field(description="The column it was found in.")
+    value: Text = Field(description="The original value.")
+    extended_cost: Number = Field(description="Cost of the row before tax; null where it can't be read.")
+    record: Text = Field(description="The whole record of a rejected row, as JSON.")
+
+
+class BillingMonth(SnapshotRow):
+    """What the tap sent of a month and what became of it: `stg_azure_billing_month`."""
+
+    table: ClassVar[str] = "stg_azure_billing_month"
+    order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+    key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+
+    source: RequiredText = Field(description="The API that it came from.")
+    page_count: Count = Field(description="Pages that the API gave.")
+    row_count: Count = Field(description="Rows that the tap counted.")
+    extended_cost: ExactCost = Field(description="Exact sum of the cost that the API gave, before tax.")
+    started_at: Instant = Field(description="Start of the month's extraction (UTC).")
+    completed_at: Instant = Field(description="End of the month's extraction (UTC).")
+    received_row_count: Count = Field(description="Rows that the mapper received.")
+    staged_row_count: Count = Field(description="Rows that it sent to staging.")
+    rejected_row_count: Count = Field(description="Rows that it rejected: they are in dq_billing_issue.")
+    staged_extended_cost: Cost = Field(description="Cost of the staged rows before tax.")
+    rejected_extended_cost: Cost = Field(description="Readable cost of the rejected rows before tax.")
+    issue_count: Count = Field(description="Findings in dq_billing_issue.")
+    audit_count: Count = Field(description="Rows in dq_tagging_audit.")
+
+
+class SnapshotClaim(SnapshotRow):
+    """A load that has begun to send a snapshot's rows: `stg_azure_billing_load`; the mapper writes it by itself."""
+
+    table: ClassVar[str] = "stg_azure_billing_load"
+    order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "load_id")
+    key_properties: ClassVar[tuple[str, ...]] = order_by
+
+    load_id: RequiredText = Field(description="The mapper's process, a UUID: a snapshot has one.")
+    claimed_at: Annotated[dt.datetime | None, ClickHouse("DateTime64(3, 'UTC')", default="now64(3)")] = Field(
+        default=None, description="When ClickHouse took the claim."
+    )
+
+
+TABLES: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
+"""The tables that a loader fills with the mapper's streams."""
+
+WAREHOUSE_TABLES: tuple[type[StagingTable], ...] = (*TABLES, SnapshotClaim)
+"""All tables that the warehouse needs."""

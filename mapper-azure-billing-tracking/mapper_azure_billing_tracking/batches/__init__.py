@@ -1,0 +1,1 @@
+"""Usage rows as they came: their columns, frames and original values."""

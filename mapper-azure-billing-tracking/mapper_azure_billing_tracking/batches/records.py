@@ -1,0 +1,183 @@
+"""Usage records as bytes, and the frames of columns that are read from them; nothing is judged here.
+
+A record is read in one of two ways with the same result, as long as no name comes twice in it (which JSON advises
+against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it refuse a value that
+is not what the schema says (as Categorical it refuses a number where a text should be, as String it would rewrite it).
+The records that it refuses are found by msgspec, and read by it, value by value, as the text that came.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import polars as pl
+
+from mapper_azure_billing_tracking.batches.columns import COLUMNS, FLOATS, INTEGERS, KEY_TEXTS, ROW_NUMBER, TEXTS
+from mapper_azure_billing_tracking.batches.json_text import json_text
+from mapper_azure_billing_tracking.rules.rules import given_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapper_azure_billing_tracking.config import ProcessingConfig
+
+_record = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_MISREAD = "_misread"
+POSITION = "_position"
+"""Column of a record's position among those that were to be read."""
+
+
+class MalformedRecordError(Exception):
+    """A record can't be read at all, or doesn't say which month it belongs to."""
+
+
+@dataclass(frozen=True)
+class UsageRecords:
+    """Consecutive usage records.
+
+    Attributes:
+        records: The JSON object of each.
+        line_numbers: The line of the input that each came from, from 1.
+    """
+
+    records: list[bytes]
+    line_numbers: Sequence[int]
+
+
+class RecordsReader:
+    """Reads usage records into columns.
+
+    Args:
+        config: The mapper's settings: names of the input's columns.
+    """
+
+    def __init__(self, config: ProcessingConfig) -> None:
+        self._names = {name: config.columns.get(name, name) for name in COLUMNS}
+        self._schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            **{self._names[name]: pl.Categorical for name in (*TEXTS, *KEY_TEXTS)},
+            **{self._names[name]: pl.Float64 for name in FLOATS},
+            **{self._names[name]: pl.Int64 for name in (*INTEGERS, ROW_NUMBER)},
+        }
+        integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
+        types: dict[str, Any] = {
+            **dict.fromkeys((*TEXTS, *KEY_TEXTS), str | None),
+            **dict.fromkeys(FLOATS, float | None),
+            **dict.fromkeys((*INTEGERS, ROW_NUMBER), integer),
+        }
+        fields = [(name, kind, None) for name, kind in types.items()]
+        self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
+
+    def read(self, usage: UsageRecords) -> list[pl.DataFrame]:
+        """Read records, those that are what the schema says apart from the others.
+
+        Args:
+            usage: The records.
+
+        Returns:
+            A frame for each way of reading that was needed: _position (among the records); the columns as
+            `given.<name>`, numbers as Float64 or Int64 if each value of the frame is one, else as texts; and
+            enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
+
+        Raises:
+            MalformedRecordError: A record is not a JSON object, or lacks a key column.
+        """
+        everything = range(len(usage.records))
+        frame = self._read_quickly(usage.records)
+        if frame is not None:
+            return [self._typed(frame, usage, everything)]
+        odd = [position for position in everything if not self._is_plain(usage.records[position])]
+        apart = set(odd)
+        plain = [position for position in everything if position not in apart]
+        frame = self._read_quickly([usage.records[position] for position in plain])
+        if frame is None:  # Polars refuses what msgspec takes
+            return [self._typed(self._read_exactly(usage, everything), usage, everything)]
+        return [self._typed(frame, usage, plain), self._typed(self._read_exactly(usage, odd), usage, odd)]
+
+    def _read_quickly(self, records: list[bytes]) -> pl.DataFrame | None:
+        lines = pl.Series(records, dtype=pl.Binary).bin
+        if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
+            return None  # Polars takes half of a surrogate pair for U+0000
+        try:
+            frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=self._schema)
+        except pl.exceptions.PolarsError:
+            return None  # a value is not what the schema says, or no JSON: the exact reader tells which
+        if frame.height != len(records):
+            return None
+        texts = pl.col(pl.Categorical).cast(pl.String)
+        # An integer of more than 64 bits passes for a text, as Rust's name of it.
+        misread = pl.any_horizontal(texts.str.starts_with("Static(").any()).alias(_MISREAD)
+        frame = frame.with_columns(texts, misread)
+        return None if frame.drop_in_place(_MISREAD).any() else frame
+
+    def _is_plain(self, record: bytes) -> bool:
+        try:
+            self._plain.decode(record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
+    def _read_exactly(self, usage: UsageRecords, positions: Sequence[int]) -> pl.DataFrame:
+        columns: dict[str, list[str | None]] = {name: [] for name in self._names.values()}
+        for position in positions:
+            try:
+                values = _decode(usage.records[position])
+                for name, column in columns.items():
+                    raw = values.get(name)
+                    column.append(None if raw is None else json_text(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise MalformedRecordError(
+                    f"Line {usage.line_numbers[position]} of the input is no record that can be read: {error}."
+                ) from error
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+    def _typed(self, frame: pl.DataFrame, usage: UsageRecords, positions: Sequence[int]) -> pl.DataFrame:
+        names = self._names
+        typed = (
+            frame.lazy()
+            .select(
+                pl.Series(POSITION, positions, dtype=pl.Int64),
+                *(pl.col(names[name]).alias(given_name(name)) for name in (*TEXTS, *FLOATS, *INTEGERS)),
+                pl.col(names["enrollment_number"]).alias("enrollment_number"),
+                pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
+                pl.col(names["snapshot_at"])
+                .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
+                .alias("snapshot_at"),
+                pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+            )
+            .collect()
+        )
+        for key in (*KEY_TEXTS, ROW_NUMBER):
+            if typed[key].has_nulls():
+                position = positions[typed[key].is_null().arg_true()[0]]
+                raise MalformedRecordError(
+                    f"Line {usage.line_numbers[position]} of the input has no readable {names[key]}, hence no month; "
+                    "for a tap that names it otherwise there is the setting columns."
+                )
+        return typed
+
+
+def original_text(record: bytes, column: str) -> str | None:
+    """The text of a value as it came: a string as it is, null or missing as None, anything else as its compact JSON.
+
+    Args:
+        record: The record's JSON.
+        column: The column's name in the record.
+    """
+    raw = _decode(record).get(column)
+    return None if raw is None else json_text(raw)
+
+
+def _decode(record: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _record.decode(record)
+    except msgspec.DecodeError:
+        # Half of a surrogate pair is JSON, but no text: U+FFFD takes its place, as in every decoder that goes on.
+        return _record.decode(_ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], record))

@@ -1,0 +1,179 @@
+"""Where the tracking patterns come from: the table in ClickHouse or a CSV file, with a cache file for bad days."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+
+from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
+from azure_billing_warehouse.patterns.files import unguarded
+from azure_billing_warehouse.schema.ddl import quoted
+from mapper_azure_billing_tracking.rules.tracking import Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure_billing_warehouse.config import ClickHouseConfig
+    from mapper_azure_billing_tracking.config import PatternsConfig
+
+logger = logging.getLogger(__name__)
+
+
+class PatternsUnavailableError(Exception):
+    """The patterns can't be had; the message says from where, why, and what to do."""
+
+
+class _Row(BaseModel):
+    id: int
+    resource_tracking: Annotated[str, BeforeValidator(lambda text: text or "")]
+
+
+class _Cache(BaseModel):
+    read_at: dt.datetime
+    patterns: list[_Row]
+
+
+class PatternSource:
+    """The patterns, read at the start and again when they are older than the refresh time.
+
+    Args:
+        config: Where the patterns come from.
+        clickhouse: Where ClickHouse is; needed unless the source is a CSV file.
+        clock: Seconds that go on, for the refresh.
+    """
+
+    def __init__(
+        self,
+        config: PatternsConfig,
+        clickhouse: ClickHouseConfig | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._clickhouse = clickhouse
+        self._clock = clock
+        self._read_at: float | None = None
+
+    def is_due(self) -> bool:
+        """Whether the patterns were never read, or so long ago that they are to be read again."""
+        return self._read_at is None or self._clock() - self._read_at >= self._config.refresh_seconds
+
+    def read(self) -> list[Pattern]:
+        """Read the patterns, and keep them in the cache file where one is set.
+
+        Raises:
+            PatternsUnavailableError: They can't be read, and `on_unavailable` is fail or there is no cache.
+        """
+        self._read_at = self._clock()
+        try:
+            rows = self._csv_rows() if self._config.source == "csv" else self._table_rows()
+        except PatternsUnavailableError as unavailable:
+            if self._config.on_unavailable == "fail" or self._config.source == "csv":
+                raise
+            return self._cached(unavailable)
+        if self._config.cache_path is not None:
+            _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=rows))
+        logger.info("Read %d tracking patterns from %s.", len(rows), self._config.path or self._config.table)
+        if not rows:
+            logger.warning("There are no tracking patterns: every row is tracked to its own resource.")
+        return _patterns(rows)
+
+    def _csv_rows(self) -> list[_Row]:
+        path = self._config.path
+        if path is None:
+            raise PatternsUnavailableError("The setting patterns.path is missing: patterns.source is csv.")
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file)
+                if not {"id", "resource_tracking"} <= set(reader.fieldnames or ()):
+                    raise PatternsUnavailableError(f"The file {path} lacks the columns id and resource_tracking.")
+                rows = [{name: unguarded(row[name] or "") for name in ("id", "resource_tracking")} for row in reader]
+                return _validated(rows, str(path))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise PatternsUnavailableError(f"The tracking patterns can't be read from {path}: {error}.") from error
+
+    def _table_rows(self) -> list[_Row]:
+        if self._clickhouse is None:
+            raise PatternsUnavailableError(
+                "The settings clickhouse.* are missing; without them set patterns.source to csv and patterns.path."
+            )
+        table = self._config.table
+        place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
+        try:
+            with connect(self._clickhouse) as client, explained(self._clickhouse, "read the tracking patterns"):
+                if not client.command(f"EXISTS TABLE {quoted(table)}"):
+                    raise PatternsUnavailableError(
+                        f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
+                        "or set patterns.source to csv."
+                    )
+                # As text, since the table may be the user's own, with columns of other types.
+                columns = "toString(tag.id) AS id, toString(tag.resource_tracking) AS resource_tracking"
+                result = client.query(f"SELECT {columns} FROM {quoted(table)} AS tag")  # noqa: S608 - quoted
+        except WarehouseError as error:
+            raise PatternsUnavailableError(
+                f"The tracking patterns can't be read from table {table}: {error}"
+            ) from error
+        return _validated(list(result.named_results()), place)
+
+    def _cached(self, unavailable: PatternsUnavailableError) -> list[Pattern]:
+        path = self._config.cache_path
+        if path is None or not path.exists():
+            raise PatternsUnavailableError(
+                f"{unavailable} There is no cache file to go on with either."
+            ) from unavailable
+        cache = _read_cache(path)
+        age = dt.datetime.now(dt.UTC) - cache.read_at
+        logger.warning(
+            "%s Going on with the %d patterns cached in %s %.1f hours ago.",
+            unavailable,
+            len(cache.patterns),
+            path,
+            age.total_seconds() / 3600,
+        )
+        return _patterns(cache.patterns)
+
+
+def _write_cache(path: Path, cache: _Cache) -> None:
+    """Write the cache for this user's eyes only; mappers that write it at a time each rename a file of their own."""
+    part: str | None = None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number, part = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a file descriptor has no path
+            file.write(cache.model_dump_json())
+        Path(part).replace(path)
+    except OSError as error:
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
+        logger.warning("The tracking patterns can't be kept in %s (patterns.cache_path): %s.", path, error.strerror)
+
+
+def _read_cache(path: Path) -> _Cache:
+    try:
+        return _Cache.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise PatternsUnavailableError(
+            f"The cached tracking patterns in {path} can't be read: delete the file."
+        ) from error
+
+
+def _validated(rows: list[dict[str, Any]], place: str) -> list[_Row]:
+    try:
+        return TypeAdapter(list[_Row]).validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        row, *column = first["loc"]
+        name = ".".join(map(str, column))
+        raise PatternsUnavailableError(
+            f"Row {int(row) + 1} of the tracking patterns in {place} is wrong: {name}: {first['msg']}."
+        ) from error
+
+
+def _patterns(rows: list[_Row]) -> list[Pattern]:
+    return [Pattern(row.id, row.resource_tracking) for row in rows]

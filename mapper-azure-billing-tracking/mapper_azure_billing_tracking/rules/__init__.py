@@ -1,0 +1,1 @@
+"""The rules R1-R16, and what they find."""

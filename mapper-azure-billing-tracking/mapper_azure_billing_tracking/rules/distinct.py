@@ -1,0 +1,58 @@
+"""Results of a function over distinct texts, remembered in bounded memory; what is computed is the caller's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VALUE = "value"
+_KNOWN = "_known"
+
+
+class Remembered:
+    """A function of distinct texts that is not paid again for a text already seen.
+
+    Args:
+        compute: From a frame with the column `value` (distinct, not null) to the same rows, in any order, with one
+            or more columns beside it.
+        capacity_bytes: Size that all remembered results have at most together. Where the next ones would exceed it,
+            only those of the current frame are kept, and not even these if they are larger by themselves.
+    """
+
+    def __init__(self, compute: Callable[[pl.DataFrame], pl.DataFrame], capacity_bytes: int = 48 * 2**20) -> None:
+        self._compute = compute
+        self._capacity_bytes = capacity_bytes
+        self._known = compute(pl.DataFrame(schema={VALUE: pl.String}))
+
+    def look_up(self, *texts: pl.Series) -> pl.DataFrame:
+        """Look up each distinct text of some columns.
+
+        Args:
+            texts: Columns of texts; nulls are passed over.
+
+        Returns:
+            One row for each distinct text: `value` and the columns that the function computed of it.
+        """
+        wanted = pl.concat([text.to_frame(VALUE).lazy() for text in texts]).drop_nulls().unique()
+        known = self._known.lazy().with_columns(pl.lit(value=True).alias(_KNOWN))
+        found = wanted.join(known, on=VALUE, how="left").collect()
+        if not found[_KNOWN].has_nulls():
+            return found.drop(_KNOWN)
+        computed = self._compute(found.filter(pl.col(_KNOWN).is_null()).select(VALUE)).select(self._known.columns)
+        found = found.filter(_KNOWN).select(self._known.columns)
+        current = pl.concat([found, computed])
+        if self._known.estimated_size() + computed.estimated_size() <= self._capacity_bytes:
+            self._known = pl.concat([self._known, computed], rechunk=True)
+        elif current.estimated_size() <= self._capacity_bytes:
+            self._known = current.rechunk()
+        else:
+            self.forget()
+        return current
+
+    def forget(self) -> None:
+        """Give the memory back; later texts are computed anew."""
+        self._known = self._known.clear()

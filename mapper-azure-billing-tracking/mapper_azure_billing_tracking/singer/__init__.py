@@ -1,0 +1,1 @@
+"""Singer messages: reading groups of lines, writing RECORD lines and BATCH files."""

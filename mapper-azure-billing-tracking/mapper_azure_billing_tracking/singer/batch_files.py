@@ -1,0 +1,183 @@
+"""BATCH files: a folder for each run, bounded in size; how rows get into a file, and when one may be written.
+
+What runs that are gone have left is removed by `leftovers`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import select
+import stat
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from mapper_azure_billing_tracking.singer.leftovers import OWNER, RUN_FOLDER, remove_dead_runs
+from mapper_azure_billing_tracking.singer.processes import Owner
+from mapper_azure_billing_tracking.singer.writer import BatchMessage, OutputError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from azure_billing_warehouse.tables import StagingTable
+
+logger = logging.getLogger(__name__)
+
+_MB = 2**20
+_OS_ERROR = re.compile(r" \(os error \d+\)")
+_LOOK_AGAIN = 0.2
+"""Seconds between two looks at what the target has deleted."""
+_TELL_AGAIN = 300
+"""Seconds between two warnings that the target deletes nothing."""
+
+
+class BatchFileError(Exception):
+    """A BATCH file can't be written; the message says where and why."""
+
+
+class BatchFolder:
+    """The files of a run, in a folder of its own that only this user can enter.
+
+    Args:
+        directory: The folder of the runs' folders; the system's temporary one by default.
+        most_mb: Size in MB of Arrow files that the target hasn't deleted above which no further one is written. JSON
+            lines are not deleted by targets, so they are never waited for.
+    """
+
+    def __init__(self, directory: Path | None, most_mb: float) -> None:
+        self._directory = (directory or Path(tempfile.gettempdir())).absolute()
+        self._most = most_mb * _MB
+        self._folder: Path | None = None
+        self._under_way: dict[Path, int] = {}
+        self._stopped = threading.Event()
+
+    def remove_leftovers(self) -> None:
+        """Remove what runs have left that are gone."""
+        remove_dead_runs(self._directory)
+
+    def stop(self) -> None:
+        """Wait for the target no longer: the run is being ended."""
+        self._stopped.set()
+
+    def write(
+        self, table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"]
+    ) -> BatchMessage:
+        """Write a frame into a file of its own. Who reads an Arrow file deletes it.
+
+        Args:
+            table: The table that the rows are for.
+            frame: The rows.
+            file_format: JSON lines, or an Arrow IPC file.
+
+        Returns:
+            The message that names the file.
+
+        Raises:
+            BatchFileError: The file can't be written; nothing is left of it.
+            OutputError: The target went away while its deleting was waited for.
+        """
+        if file_format == "arrow":
+            self._wait_for_room()
+        try:
+            path = self._made() / f"{table.table}-{uuid.uuid4().hex}.{file_format}"
+            part = path.with_suffix(".part")
+            try:
+                with _new_file(part) as file:
+                    encoding = _write(table, frame, file_format, file)
+                self._under_way[path] = part.stat().st_size
+                part.rename(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise BatchFileError(
+                f"A batch of {frame.height} rows can't be written to {self._directory}: {_reason(error)}."
+            ) from error
+        return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])
+
+    def _made(self) -> Path:
+        """The run's folder, which is made for its first file."""
+        if self._folder is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=RUN_FOLDER, dir=self._directory))
+            with _new_file(folder / OWNER) as file:
+                file.write(json.dumps(Owner.here().as_json()).encode())
+            self._folder = folder
+        return self._folder
+
+    def _undeleted(self) -> int:
+        """The bytes of files that are still there."""
+        if sum(self._under_way.values()) > self._most:
+            self._under_way = {path: size for path, size in self._under_way.items() if path.exists()}
+        return sum(self._under_way.values())
+
+    def _wait_for_room(self) -> None:
+        """Wait until the target has deleted enough, or has gone.
+
+        Raises:
+            OutputError: It has gone, or the run is being ended.
+        """
+        if self._undeleted() <= self._most or not _is_read_meanwhile():
+            return
+        target = select.poll()
+        target.register(sys.stdout.fileno(), 0)  # of a pipe without a reader it tells unasked
+        told = time.monotonic()
+        logger.info(
+            "%d files of %.0f MB are not loaded yet: the mapper waits for the target.",
+            len(self._under_way),
+            self._undeleted() / _MB,
+        )
+        while (undeleted := self._undeleted()) > self._most:
+            if target.poll(0):
+                raise OutputError(
+                    f"The target has gone, and {len(self._under_way)} files of {undeleted / _MB:.0f} MB are not "
+                    "loaded: see its log, and run again."
+                )
+            if self._stopped.wait(_LOOK_AGAIN):
+                raise OutputError("The run was stopped while the mapper waited for the target.")
+            if time.monotonic() - told > _TELL_AGAIN:
+                told = time.monotonic()
+                logger.warning(
+                    "The mapper still waits for the target to load and delete Arrow files of %.0f MB; a target that "
+                    "deletes none needs a higher batch_directory_mb, or output jsonl.",
+                    undeleted / _MB,
+                )
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """A file that only this user can read, whatever the umask says."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _is_read_meanwhile() -> bool:
+    """Whether the messages go to a process, and not into a file from which a target is fed later."""
+    mode = os.fstat(sys.stdout.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _write(
+    table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"], file: BinaryIO
+) -> dict[str, str]:
+    if file_format == "jsonl":
+        frame.write_ndjson(file)
+        return {"format": "jsonl", "compression": "none"}
+    # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
+    json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
+    frame = frame.with_columns(pl.col(json_columns).fill_null("{}"))
+    frame.write_ipc(file, compat_level=pl.CompatLevel.oldest())
+    return {"format": "arrow"}
+
+
+def _reason(error: Exception) -> str:
+    """The system's words; Polars adds a number to them."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(_OS_ERROR.sub("", said).split()).rstrip(".")
