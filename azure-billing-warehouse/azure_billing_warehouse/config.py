@@ -36,27 +36,34 @@ class ClickHouseConfig(Settings):
     host: str = Field("localhost", title="Host", description="Host of ClickHouse's HTTP interface.")
     port: int = Field(8123, title="Port", description="Port of the HTTP interface.", ge=1, le=65535)
     username: str = Field("default", title="User", description="User who may create and read the tables.")
-    password: SecretStr = Field(SecretStr(""), title="Password", description="Password of the user.")
-    database: str = Field("default", title="Database", description="Database of the staging tables.", min_length=1)
-    secure: bool = Field(default=False, title="TLS", description="Whether to connect by HTTPS.")
-    verify: bool = Field(default=True, title="Verify", description="Whether to verify the server's certificate.")
+    password: SecretStr = Field(
+        SecretStr(""),
+        title="Password",
+        description="Password of the user; give it by the environment, not in a file that is committed.",
+    )
+    database: str = Field("default", title="Database", description="Database of the tables.", min_length=1)
+    secure: bool = Field(default=False, title="TLS", description="Connect by HTTPS.")
+    verify: bool = Field(default=True, title="Verify", description="Verify the server's certificate.")
     ca_cert: Path | None = Field(
         None,
         title="CA file",
-        description="File with the certificates (PEM) of the authorities to trust, instead of the system's.",
+        description=(
+            "File with the certificates (PEM) of the authorities to trust instead of the system's: a "
+            "private authority's, or a self-signed certificate itself."
+        ),
     )
     json_type: Literal["JSON", "String"] = Field(
-        "JSON", title="JSON type", description="Type of the columns tags and additional_info."
+        "JSON", title="JSON type", description="Type of the columns tags and additional_info: `JSON` or `String`."
     )
     cluster: str | None = Field(
         None,
         title="Cluster",
-        description="Cluster on which the tables are made: ON CLUSTER, Replicated engines, a Distributed table.",
+        description="Cluster on which the tables are made.",
     )
     keeper_path: str = Field(
         "/clickhouse/tables/{shard}",
         title="Keeper path",
-        description="Path in Keeper below which a cluster's replicated tables are; it has the macro `{shard}`.",
+        description="Path in Keeper below which a cluster's replicated tables are.",
     )
 
     @field_validator("database")

@@ -17,18 +17,23 @@ class PatternsConfig(Settings):
     """Where the tracking patterns come from, and what happens when they can't be read."""
 
     source: Literal["clickhouse", "csv"] = Field(
-        "clickhouse", title="Source", description="The table in ClickHouse, or a CSV file with its columns."
+        "clickhouse", title="Source", description="Where the tracking patterns are: `clickhouse` or `csv`."
     )
-    table: str = Field("d_application_tag", title="Table", description="Table with columns id, resource_tracking.")
-    path: Path | None = Field(None, title="CSV file", description="File with the columns id and resource_tracking.")
-    cache_path: Path | None = Field(
-        None, title="Cache file", description="File that keeps the last patterns read; none is kept without it."
+    table: str = Field(
+        "d_application_tag", title="Table", description="Table with the columns id and resource_tracking."
     )
+    path: Path | None = Field(None, title="CSV file", description="CSV file with these columns.")
+    cache_path: Path | None = Field(None, title="Cache file", description="File that keeps the last patterns read.")
     refresh_seconds: float = Field(
-        3600, title="Refresh", description="Seconds after which a running mapper reads the patterns again.", gt=0
+        3600, title="Refresh", description="A running mapper reads the patterns again after this time.", gt=0
     )
     on_unavailable: Literal["fail", "cache"] = Field(
-        "fail", title="When unavailable", description="Stop, or go on with the cached patterns and a warning."
+        "fail",
+        title="When unavailable",
+        description=(
+            "`cache`: when ClickHouse can't be reached, go on with the cached patterns and a warning that "
+            "says how old they are."
+        ),
     )
 
 
@@ -50,15 +55,24 @@ class ProcessingConfig(Settings):
     columns: dict[str, str] = Field(
         default_factory=dict,
         title="Input columns",
-        description="Our name of a column -> its name in the stream, where it is another.",
+        description="Our name of a column -> its name in the stream.",
     )
     output: Literal["records", "jsonl", "arrow"] = Field(
-        "records", title="Output", description="RECORD messages, or BATCH files in JSON lines or Arrow."
+        "records",
+        title="Output",
+        description=(
+            "`records` works with every target; `jsonl` and `arrow` write BATCH files. `arrow` is the "
+            "fastest and needs a target that reads it."
+        ),
     )
     batch_directory: Path | None = Field(
         None,
         title="Batch directory",
-        description="Folder of the runs' BATCH files; the system's temporary one by default.",
+        description=(
+            "Folder of the BATCH files, the temporary folder of the system by default: each run has a "
+            "folder of its own in it, for this user only. The target deletes Arrow files that it has "
+            "read; what dead runs left is removed at the next start."
+        ),
     )
     batch_directory_mb: float = Field(
         1024,
@@ -68,21 +82,29 @@ class ProcessingConfig(Settings):
     )
     batch_size_rows: int = Field(8_000, title="Batch size", description="Rows of a frame.", ge=1, le=1_000_000)
     batch_size_mb: float = Field(
-        24, title="Batch size in MB", description="Bytes in MB of a frame's records, if these come first.", gt=0
+        24,
+        title="Batch size in MB",
+        description=(
+            "Bytes in MB of a frame's records, where these come first: rows with long tags make smaller frames."
+        ),
+        gt=0,
     )
-    max_line_mb: float = Field(
-        32, title="Longest line", description="Length in MB above which a line of the input is an error.", gt=0
-    )
+    max_line_mb: float = Field(32, title="Longest line", description="A longer line of the input is an error.", gt=0)
     memory_threshold_mb: int = Field(
-        450, title="Memory threshold", description="Memory in MB above which frames get smaller.", ge=1
+        450,
+        title="Memory threshold",
+        description=(
+            "Above this resident memory frames get smaller, with a warning; below half of it they grow again."
+        ),
+        ge=1,
     )
     tax_rate: float = Field(
-        0.06, title="Tax rate", description="Tax as a part of cost (R6).", ge=0, allow_inf_nan=False
+        0.06, title="Tax rate", description="Tax as a part of the cost (R6).", ge=0, allow_inf_nan=False
     )
     missing_instance_id: Literal["quarantine", "keep"] = Field(
         "quarantine",
         title="Missing instance id",
-        description="Reject usage rows without an instance id, or keep them (R7).",
+        description="Usage rows without an instance id are rejected; `keep` stages them with a warning (R7).",
     )
     tag_columns: dict[str, str] = Field(
         default_factory=lambda: dict(TAG_COLUMNS), title="Tag columns", description="Tag -> column that it fills (R9)."
@@ -90,7 +112,9 @@ class ProcessingConfig(Settings):
     create_tables: bool = Field(
         default=True,
         title="Create tables",
-        description="Create and check the tables, where clickhouse is set.",
+        description=(
+            "Create missing tables and views, and refuse tables that can't hold the bill, where `clickhouse` is set."
+        ),
     )
     patterns: PatternsConfig = Field(
         default_factory=PatternsConfig, title="Patterns", description="Where the tracking patterns come from (R16)."
@@ -98,12 +122,18 @@ class ProcessingConfig(Settings):
     accept_empty_months: str = Field(
         "",
         title="Accept empty months",
-        description="Months (`2026-08,2026-09`) that had rows in the warehouse and really became empty.",
+        description=(
+            "Months (`2026-08,2026-09`) that had rows in the warehouse and really became empty; of any "
+            "other a month row without rows stops the run."
+        ),
     )
     max_clock_skew: float = Field(
         MAX_CLOCK_SKEW,
         title="Clock skew",
-        description="Seconds by which this machine's clock may differ from ClickHouse's.",
+        description=(
+            "Seconds by which this machine's clock may differ from ClickHouse's, and a snapshot be later "
+            "than it, where `clickhouse` is set."
+        ),
         ge=0,
         allow_inf_nan=False,
     )

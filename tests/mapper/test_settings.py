@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,13 +191,3 @@ def test_an_input_file_may_be_named(mapper: MapperRuns) -> None:
     streams = [json.loads(line)["stream"] for line in ended.stdout.splitlines()]
     assert streams.count(DETAIL) == 2
     assert streams.count(ISSUE) == 2
-
-
-def test_the_readme_tells_every_setting_and_no_other() -> None:
-    page = (Path(__file__).parents[2] / "mapper-azure-billing-tracking" / "README.md").read_text(encoding="utf-8")
-    told = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    expected = set()
-    for name, entry in config_jsonschema(ProcessingConfig)["properties"].items():
-        nested = entry.get("properties")
-        expected |= {f"{name}.{inner}" for inner in nested} if nested else {name}
-    assert told == expected

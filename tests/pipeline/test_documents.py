@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
+import jsonschema  # type: ignore[import-untyped] # has no types of its own
 import pytest
 import yaml
-from pipeline.project import PROGRAMS, ROOT
+from pipeline.project import ROOT
 
-from sandbox.settings_tables import with_tables
+from azure_billing_warehouse.schema.focus import COLUMNS
+from sandbox.documents import about, hub_file, made, own_settings
 
-PAGES = ["README.md", *sorted(f"{path.parent.name}/README.md" for path in ROOT.glob("[a-z]*/README.md"))]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAP, MAPPER = "tap-azure-ea-billing", "mapper-azure-billing-tracking"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_settings_tables_are_those_of_about(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    assert with_tables(text) == text, "run script/settings-tables"
+@pytest.mark.parametrize("path", sorted(made()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_made_from_the_code_is_what_the_code_makes(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == made()[path], "run script/docs"
+
+
+def test_every_setting_and_every_column_of_focus_is_told() -> None:
+    for plugin in (TAP, MAPPER):
+        page = (ROOT / plugin / "README.md").read_text(encoding="utf-8")
+        told = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+        assert told >= own_settings(plugin).keys()
+    page = (ROOT / "docs" / "focus.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    told = {name.strip() for cell in cells for name in cell.split(",")}
+    assert told >= COLUMNS.keys()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "kind", "secret"),
+    [
+        (TAP, "extractors", {"api_key", "enrollments", "fernet_key"}),
+        (MAPPER, "mappers", {"clickhouse.password"}),
+    ],
+)
+def test_a_hub_definition_is_one_that_meltano_reads(plugin: str, kind: str, secret: set[str]) -> None:
+    schema = json.loads(files("meltano.schemas").joinpath("meltano.schema.json").read_text(encoding="utf-8"))
+    definition = yaml.safe_load(hub_file(plugin).read_text(encoding="utf-8"))
+    in_the_hub_only = {"keywords", "supported_python_versions"}
+    entry = {name: value for name, value in definition.items() if name not in in_the_hub_only}
+    jsonschema.Draft202012Validator(schema).validate({"version": 1, "plugins": {kind: [entry]}})
+    named = {setting["name"] for setting in definition["settings"]}
+    assert named >= own_settings(plugin).keys()
+    assert {setting["name"] for setting in definition["settings"] if setting.get("sensitive")} == secret
+    assert definition["executable"] == plugin
+    for group in definition["settings_group_validation"]:
+        assert set(group) <= named
 
 
 def test_meltano_knows_every_setting_of_the_tap() -> None:
-    about = subprocess.run(
-        [PROGRAMS / "tap-azure-ea-billing", "--about", "--format", "json"], capture_output=True, check=True
-    )
-    settings = json.loads(about.stdout)["settings"]["properties"]
-    built_in = ("stream_map", "flattening_", "faker_")
     (extractor,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
     declared = {setting["name"]: setting for setting in extractor["settings"]}
-    assert set(declared) == {name for name in settings if not name.startswith(built_in)}
-    secrets = {name for name, setting in settings.items() if setting.get("secret")}
+    assert declared.keys() == own_settings(TAP).keys()
+    secrets = {name for name, setting in own_settings(TAP).items() if setting.get("secret")}
     assert secrets <= {name for name, setting in declared.items() if setting.get("sensitive")}
+    assert about(TAP)["name"] == extractor["executable"]

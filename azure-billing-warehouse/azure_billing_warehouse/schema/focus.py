@@ -47,6 +47,21 @@ class LookUp:
         return list(found.values())
 
 
+@dataclass(frozen=True)
+class FocusColumn:
+    """A column of FOCUS.
+
+    Attributes:
+        expression: What fills it, in SQL.
+        source: Where its values come from, or why it is NULL, in Markdown; `docs/focus.md` is made of it.
+        is_known: Whether the record has what it asks for.
+    """
+
+    expression: str
+    source: str
+    is_known: bool = True
+
+
 LOOK_UPS = (
     LookUp(
         "focus_region",
@@ -87,75 +102,113 @@ _UNIT = (
     "unit.block_size || ' ' || unit.distinct_units)"
 )
 
-COLUMNS: dict[str, str] = {
-    "AvailabilityZone": _TEXT,
-    "BilledCost": "detail.extended_cost",
-    "BillingAccountId": "detail.enrollment_number",
-    "BillingAccountName": _TEXT,
-    "BillingAccountType": "'Billing Account'",
-    "BillingCurrency": "detail.billing_currency",
-    "BillingPeriodEnd": "toDateTime(addMonths(detail.billing_month, 1), 'UTC')",
-    "BillingPeriodStart": "toDateTime(detail.billing_month, 'UTC')",
-    "CapacityReservationId": _TEXT,
-    "CapacityReservationStatus": _TEXT,
-    "ChargeCategory": _CATEGORY,
-    "ChargeClass": "if(lower(detail.charge_type) = 'refund', 'Correction', NULL)",
-    "ChargeDescription": "detail.product",
-    "ChargeFrequency": f"if({_CATEGORY} = 'Usage', 'Usage-Based', NULL)",
-    "ChargePeriodEnd": "toDateTime(addDays(detail.date, 1), 'UTC')",
-    "ChargePeriodStart": "toDateTime(detail.date, 'UTC')",
-    "CommitmentDiscountCategory": _TEXT,
-    "CommitmentDiscountId": _TEXT,
-    "CommitmentDiscountName": _TEXT,
-    "CommitmentDiscountQuantity": _NUMBER,
-    "CommitmentDiscountStatus": _TEXT,
-    "CommitmentDiscountType": _TEXT,
-    "CommitmentDiscountUnit": _TEXT,
+_COST = "`extended_cost`: before tax, in BillingCurrency"
+_NO_INVOICE = (
+    "not in the record. FOCUS wants InvoiceIssuerName in each row; in Azure China it is the operator, 21Vianet"
+)
+_MONTH = "`billing_month` and the first day of the next one, midnight UTC"
+_NO_COMMITMENT = (
+    "the record does not say what was paid by a reservation. EffectiveCost is therefore the billed cost: the purchase "
+    "of a reservation is not spread over its use"
+)
+_DAY = "`date` and the day after, midnight UTC"
+_CONSUMED = "`consumed_quantity` and the unit, where a pricing block is one unit; else NULL, see below"
+_NO_LIST_PRICE = "the record has the price that is paid, not the list price. FOCUS wants ListCost in each row"
+_ONE_CURRENCY = "only one currency is known, the billing one"
+_REGION = "`resource_location` by look-up: `CN East 2`, `chinaeast2` and `sha` are `chinaeast2`, `China East 2`"
+_SERVICE = "by look-up of `consumed_service` and ResourceType; else `meter_category`, `Other`, `Other (Other)`"
+_NO_SKU = "the record has the meter, not the id of the product or of the price"
+
+COLUMNS: dict[str, FocusColumn] = {
+    "AvailabilityZone": FocusColumn(_TEXT, "not in the record", is_known=False),
+    "BilledCost": FocusColumn("detail.extended_cost", _COST),
+    "BillingAccountId": FocusColumn("detail.enrollment_number", "`enrollment_number`"),
+    "BillingAccountName": FocusColumn(_TEXT, _NO_INVOICE, is_known=False),
+    "BillingAccountType": FocusColumn("'Billing Account'", "the constant `Billing Account`"),
+    "BillingCurrency": FocusColumn("detail.billing_currency", "`billing_currency`"),
+    "BillingPeriodEnd": FocusColumn("toDateTime(addMonths(detail.billing_month, 1), 'UTC')", _MONTH),
+    "BillingPeriodStart": FocusColumn("toDateTime(detail.billing_month, 'UTC')", _MONTH),
+    "CapacityReservationId": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CapacityReservationStatus": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "ChargeCategory": FocusColumn(
+        _CATEGORY,
+        "`Usage`; with a `charge_type`: Purchase and Refund are `Purchase`, Tax is `Tax`, RoundingAdjustment is "
+        "`Adjustment`",
+    ),
+    "ChargeClass": FocusColumn(
+        "if(lower(detail.charge_type) = 'refund', 'Correction', NULL)",
+        "`Correction` for the `charge_type` Refund, else NULL, as FOCUS wants it",
+    ),
+    "ChargeDescription": FocusColumn("detail.product", "`product`"),
+    "ChargeFrequency": FocusColumn(
+        f"if({_CATEGORY} = 'Usage', 'Usage-Based', NULL)", "`Usage-Based` for usage, else NULL"
+    ),
+    "ChargePeriodEnd": FocusColumn("toDateTime(addDays(detail.date, 1), 'UTC')", _DAY),
+    "ChargePeriodStart": FocusColumn("toDateTime(detail.date, 'UTC')", _DAY),
+    "CommitmentDiscountCategory": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountId": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountName": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountQuantity": FocusColumn(_NUMBER, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountStatus": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountType": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "CommitmentDiscountUnit": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
     # Whether a quantity counts blocks or single units is not documented: where a block is one unit, both are the same.
-    "ConsumedQuantity": "if(unit.block_size = '1', detail.consumed_quantity, NULL)",
-    "ConsumedUnit": "if(unit.block_size = '1', unit.distinct_units, NULL)",
-    "ContractedCost": "detail.extended_cost",
-    "ContractedUnitPrice": "detail.resource_rate",
-    "EffectiveCost": "detail.extended_cost",
-    "InvoiceId": _TEXT,
-    "InvoiceIssuerName": _TEXT,
-    "ListCost": _NUMBER,
-    "ListUnitPrice": _NUMBER,
-    "PricingCategory": _TEXT,
-    "PricingCurrency": _TEXT,
-    "PricingCurrencyContractedUnitPrice": _NUMBER,
-    "PricingCurrencyEffectiveCost": _NUMBER,
-    "PricingCurrencyListUnitPrice": _NUMBER,
-    "PricingQuantity": "detail.consumed_quantity",
-    "PricingUnit": _UNIT,
-    "ProviderName": "'Microsoft'",
-    "PublisherName": "nullIf(service.publisher_name, '')",
-    "RegionId": "nullIf(region.region_id, '')",
-    "RegionName": "nullIf(region.region_name, '')",
-    "ResourceId": "nullIf(detail.instance_id, '')",
-    "ResourceName": "detail.resource_name",
-    "ResourceType": "nullIf(detail.resource_type, '')",
-    "ServiceCategory": "if(service.service_category = '', 'Other', service.service_category)",
-    "ServiceName": "if(service.service_name = '', detail.meter_category, service.service_name)",
-    "ServiceSubcategory": "if(service.service_subcategory = '', 'Other (Other)', service.service_subcategory)",
-    "SkuId": _TEXT,
-    "SkuMeter": "detail.meter_name",
-    "SkuPriceDetails": _TEXT,
-    "SkuPriceId": _TEXT,
-    "SubAccountId": "detail.subscription_guid",
-    "SubAccountName": "detail.subscription_name",
-    "SubAccountType": "'Subscription'",
-    "Tags": "detail.tags_text",
-    "x_AccountName": "detail.account_name",
-    "x_CostCenter": "detail.cost_center",
-    "x_DepartmentName": "detail.department_name",
-    "x_ResourceGroupName": "detail.resource_group",
-    "x_ResourceTracking": "detail.resource_tracking",
-    "x_SkuMeterCategory": "detail.meter_category",
-    "x_SkuMeterId": "detail.meter_id",
-    "x_SkuMeterSubcategory": "detail.meter_sub_category",
+    "ConsumedQuantity": FocusColumn("if(unit.block_size = '1', detail.consumed_quantity, NULL)", _CONSUMED),
+    "ConsumedUnit": FocusColumn("if(unit.block_size = '1', unit.distinct_units, NULL)", _CONSUMED),
+    "ContractedCost": FocusColumn("detail.extended_cost", _COST),
+    "ContractedUnitPrice": FocusColumn("detail.resource_rate", "`resource_rate`"),
+    "EffectiveCost": FocusColumn("detail.extended_cost", _COST),
+    "InvoiceId": FocusColumn(_TEXT, _NO_INVOICE, is_known=False),
+    "InvoiceIssuerName": FocusColumn(_TEXT, _NO_INVOICE, is_known=False),
+    "ListCost": FocusColumn(_NUMBER, _NO_LIST_PRICE, is_known=False),
+    "ListUnitPrice": FocusColumn(_NUMBER, _NO_LIST_PRICE, is_known=False),
+    "PricingCategory": FocusColumn(_TEXT, _NO_COMMITMENT, is_known=False),
+    "PricingCurrency": FocusColumn(_TEXT, _ONE_CURRENCY, is_known=False),
+    "PricingCurrencyContractedUnitPrice": FocusColumn(_NUMBER, _ONE_CURRENCY, is_known=False),
+    "PricingCurrencyEffectiveCost": FocusColumn(_NUMBER, _ONE_CURRENCY, is_known=False),
+    "PricingCurrencyListUnitPrice": FocusColumn(_NUMBER, _ONE_CURRENCY, is_known=False),
+    "PricingQuantity": FocusColumn("detail.consumed_quantity", "`consumed_quantity`"),
+    "PricingUnit": FocusColumn(
+        _UNIT,
+        "`unit_of_measure` by look-up: `1 Hour` is `Hours`, `10K` is `10000 Units`; unchanged where it is not known",
+    ),
+    "ProviderName": FocusColumn("'Microsoft'", "the constant `Microsoft`"),
+    "PublisherName": FocusColumn("nullIf(service.publisher_name, '')", "by look-up, with the service"),
+    "RegionId": FocusColumn("nullIf(region.region_id, '')", _REGION),
+    "RegionName": FocusColumn("nullIf(region.region_name, '')", _REGION),
+    "ResourceId": FocusColumn("nullIf(detail.instance_id, '')", "`instance_id`"),
+    "ResourceName": FocusColumn("detail.resource_name", "`resource_name`"),
+    "ResourceType": FocusColumn(
+        "nullIf(detail.resource_type, '')",
+        "from `instance_id`: provider and types, as in `microsoft.sql/servers/databases`",
+    ),
+    "ServiceCategory": FocusColumn("if(service.service_category = '', 'Other', service.service_category)", _SERVICE),
+    "ServiceName": FocusColumn("if(service.service_name = '', detail.meter_category, service.service_name)", _SERVICE),
+    "ServiceSubcategory": FocusColumn(
+        "if(service.service_subcategory = '', 'Other (Other)', service.service_subcategory)", _SERVICE
+    ),
+    "SkuId": FocusColumn(_TEXT, _NO_SKU, is_known=False),
+    "SkuMeter": FocusColumn("detail.meter_name", "`meter_name`"),
+    "SkuPriceDetails": FocusColumn(_TEXT, _NO_SKU, is_known=False),
+    "SkuPriceId": FocusColumn(_TEXT, _NO_SKU, is_known=False),
+    "SubAccountId": FocusColumn("detail.subscription_guid", "`subscription_guid`"),
+    "SubAccountName": FocusColumn("detail.subscription_name", "`subscription_name`"),
+    "SubAccountType": FocusColumn("'Subscription'", "the constant `Subscription`"),
+    "Tags": FocusColumn(
+        "detail.tags_text",
+        "`tags_text`: the object as it was, every key in one piece, as text; NULL where there is none. "
+        "[Grouping by a tag](operations.md#grouping-by-a-tag)",
+    ),
+    "x_AccountName": FocusColumn("detail.account_name", "`account_name`"),
+    "x_CostCenter": FocusColumn("detail.cost_center", "`cost_center`"),
+    "x_DepartmentName": FocusColumn("detail.department_name", "`department_name`"),
+    "x_ResourceGroupName": FocusColumn("detail.resource_group", "`resource_group`"),
+    "x_ResourceTracking": FocusColumn("detail.resource_tracking", "`resource_tracking`, the application that pays"),
+    "x_SkuMeterCategory": FocusColumn("detail.meter_category", "`meter_category`"),
+    "x_SkuMeterId": FocusColumn("detail.meter_id", "`meter_id`"),
+    "x_SkuMeterSubcategory": FocusColumn("detail.meter_sub_category", "`meter_sub_category`"),
 }
-"""FOCUS column -> the expression that fills it; those of ours begin with x_, as FOCUS wants it."""
+"""The columns by their names in FOCUS; those of ours begin with x_, as FOCUS wants it."""
 
 # `/providers/Microsoft.Sql/servers/s1/databases/d1` is of type `microsoft.sql/servers/databases`: the provider, then
 # every second segment; of a resource that extends another one, what follows the last `/providers/`.
@@ -187,7 +240,7 @@ def look_up_fingerprint(look_up: LookUp) -> str:
 
 def focus_query(config: ClickHouseConfig) -> str:
     """The SELECT of the view focus_cost_and_usage."""
-    selected = ",\n    ".join(f"{expression} AS {column}" for column, expression in COLUMNS.items())
+    selected = ",\n    ".join(f"{column.expression} AS {name}" for name, column in COLUMNS.items())
     region, service, unit = (qualified(config, look_up.table) for look_up in LOOK_UPS)
     return f"""SELECT
     {selected}
