@@ -43,7 +43,7 @@ class RecordMaker:
         self._type = _record_type(columns)
         self._deselected = tuple(deselected)
 
-    def records(self, rows: Sequence[Sequence[Any]], first_number: int) -> list[msgspec.Struct]:
+    def records(self, rows: Iterable[Sequence[Any]], first_number: int) -> list[msgspec.Struct]:
         """Return the record of each row; `first_number` is the row number of the first."""
         key, record_type = self._key, self._type
         records = [record_type(*key, number, *values) for number, values in enumerate(rows, first_number)]

@@ -259,12 +259,13 @@ class UsageDetails(PageStream):
         maker = RecordMaker(**extraction.context, columns=self._run.source.columns, deselected=self.deselected())
         written = 0
         for batch in extraction.batches():
-            left = len(batch) if self.most_records is None else max(0, self.most_records - written)
-            rows = batch.rows(left)
-            self.write_page(maker.records(rows, written + 1))
-            written += len(rows)
+            wanted = len(batch)
+            if self.most_records is not None:  # `--test`
+                wanted = min(wanted, self.most_records - written)
+            self.write_page(maker.records(batch.rows(wanted), written + 1))
+            written += wanted
             progress.report(extraction.reading.total)
-            if len(rows) < len(batch):  # `--test`
+            if wanted < len(batch):
                 break
         return ()
 

@@ -92,11 +92,11 @@ class Batch(Protocol):
         """Return the number of rows."""
         ...
 
-    def rows(self, most: int | None = None) -> Sequence[Sequence[Any]]:
-        """Return the values of each row, in the order of the source's `columns`.
+    def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
+        """Yield the values of each row, in the order of the source's `columns`.
 
         Args:
-            most: Return no more rows than this; all of them by default.
+            most: Yield no more rows than this; all of them by default.
         """
         ...
 

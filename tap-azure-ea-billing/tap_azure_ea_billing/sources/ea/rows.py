@@ -17,7 +17,7 @@ from tap_azure_ea_billing.sources.costs import cost_of_number, cost_of_text
 from tap_azure_ea_billing.sources.ea.names import API_NAMES, RARE_API_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
     from tap_azure_ea_billing.sources.ea.answers import RawRow
@@ -60,10 +60,12 @@ class RowReader:
         self._unknown_fields = unknown_fields
         self._dates: dict[bytes, msgspec.Raw | str] = {}
 
-    def values(self, rows: Iterable[RawRow]) -> list[list[Any]]:
-        """Return the values of each row, in the order of `COLUMNS`; those that the API gave are `msgspec.Raw`."""
+    def values(self, rows: Iterable[RawRow]) -> Iterator[list[Any]]:
+        """Yield the values of each row, in the order of `COLUMNS`; those that the API gave are `msgspec.Raw`.
+
+        One row at a time: a list that is kept costs the garbage collector as much as making it.
+        """
         currency, read_date = self._currency, self._date
-        found = []
         unknown_names: set[str] = set()
         for row in rows:
             charge_type: msgspec.Raw | None = None
@@ -83,9 +85,8 @@ class RowReader:
             values[_DATE] = read_date(values[_DATE])
             values[_ADDITIONAL_INFO] = json_text(values[_ADDITIONAL_INFO])
             values[_TAGS] = json_text(values[_TAGS])
-            found.append(values)
+            yield values
         self._unknown_fields.name(unknown_names)
-        return found
 
     def _date(self, value: msgspec.Raw | None) -> msgspec.Raw | str | None:
         if value is None:

@@ -16,7 +16,7 @@ from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from tap_azure_ea_billing.sources.ea.answers import Page, RawRow
     from tap_azure_ea_billing.sources.ea.kinds import Kind
@@ -105,8 +105,8 @@ class PageBatch:
         """Return the number of rows."""
         return len(self._rows)
 
-    def rows(self, most: int | None = None) -> Sequence[Sequence[Any]]:
-        """Return the values of each row, of no more than `most`, in the order of `COLUMNS`."""
+    def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
+        """Yield the values of each row, of no more than `most`, in the order of `COLUMNS`."""
         return self._reader.values(self._rows[:most])
 
 
