@@ -18,8 +18,10 @@ from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.cli_options import expectations, month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns import table as application_tags
-from azure_billing_warehouse.patterns.files import pattern_csv
+from azure_billing_warehouse.patterns.files import pattern_csv, read_patterns
+from azure_billing_warehouse.patterns.oddities import describe, find_oddities
 from azure_billing_warehouse.prune import prune as prune_snapshots
 from azure_billing_warehouse.report.page import write_report
 from azure_billing_warehouse.schema.create import ensure_tables, statements
@@ -39,7 +41,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
             return super().invoke(ctx)
-        except WarehouseError as error:
+        except OperatorError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
 
@@ -201,15 +203,15 @@ def patterns() -> None:
 @click.pass_obj
 def import_patterns(config: ClickHouseConfig, file: Path) -> None:
     """Replaces the patterns by those of FILE, a CSV with the columns id and resource_tracking."""
-    tags = application_tags.read_tags(file)
-    for line in application_tags.describe(application_tags.find_oddities(tags)):
+    found = read_patterns(file)
+    for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
-    application_tags.import_tags(config, tags)
-    click.echo(f"{len(tags)} patterns are in {config.database}.{application_tags.TABLE}.")
+    application_tags.import_patterns(config, found)
+    click.echo(f"{len(found)} patterns are in {config.database}.{application_tags.TABLE}.")
 
 
 @patterns.command("list")
 @click.pass_obj
 def list_patterns(config: ClickHouseConfig) -> None:
     """Prints id and pattern of every row, as CSV that `import` and a spreadsheet take: no cell begins as a formula."""
-    click.echo(pattern_csv(application_tags.list_tags(config)), nl=False)
+    click.echo(pattern_csv(application_tags.list_patterns(config)), nl=False)

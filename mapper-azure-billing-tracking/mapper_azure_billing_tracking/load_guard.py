@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained, read_clock
 from azure_billing_warehouse.cluster import in_turn
 from azure_billing_warehouse.config import read_months
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
 from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
 from mapper_azure_billing_tracking.transform import SnapshotKey
@@ -33,7 +34,7 @@ _KEY = ", ".join(SNAPSHOT_KEY)
 _INSTANT = "parseDateTime64BestEffort({{{name}:String}}, 3, 'UTC')"
 
 
-class LoadRefusedError(Exception):
+class LoadRefusedError(OperatorError):
     """Going on would hide or mix months; the message says which, and what to do."""
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified, quoted
+from clickhouse_connect.driver.binding import quote_identifier
+
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def _snapshots(config: ClickHouseConfig) -> str:
     # FINAL counts a row that was delivered twice once. Counting by partition reads no key column; which snapshot a
     # partition is, comes from the parts' metadata. A snapshot without rows has no partition, hence ifNull.
     months = ",\n    ".join(
-        f"month.{quoted(column.name)} AS {quoted(column.name)}" for column in BillingMonth.columns()
+        f"month.{quote_identifier(column.name)} AS {quote_identifier(column.name)}" for column in BillingMonth.columns()
     )
     detail = qualified(config, AzureBillingDetail.table)
     joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
@@ -97,7 +99,7 @@ def _published_months(config: ClickHouseConfig) -> str:
 
 
 def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:
-    columns = ", ".join(quoted(column.name) for column in model.columns())
+    columns = ", ".join(quote_identifier(column.name) for column in model.columns())
     # A snapshot is a partition: its id leaves out the others' parts, and costs nothing at a row (the three key columns
     # there doubled the time of a query over 12 months).
     key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from azure_billing_warehouse.errors import OperatorError
 from mapper_azure_billing_tracking.singer.leftovers import OWNER, RUN_FOLDER, remove_dead_runs
 from mapper_azure_billing_tracking.singer.processes import Owner
 from mapper_azure_billing_tracking.singer.writer import BatchMessage, OutputError
@@ -40,7 +41,7 @@ _TELL_AGAIN = 300
 """Seconds between two warnings that the target deletes nothing."""
 
 
-class BatchFileError(Exception):
+class BatchFileError(OperatorError):
     """A BATCH file can't be written; the message says where and why."""
 
 

@@ -11,6 +11,8 @@ import polars as pl
 from singer_sdk import singerlib as singer
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
+from azure_billing_warehouse.errors import OperatorError
+
 if TYPE_CHECKING:
     from azure_billing_warehouse.tables import StagingTable
 
@@ -39,7 +41,7 @@ class FrameLines(singer.Message):
     lines: pl.DataFrame
 
 
-class OutputError(Exception):
+class OutputError(OperatorError):
     """Standard output can't be written; the message says why."""
 
 
