@@ -1,6 +1,6 @@
 """The command azure-billing-warehouse: its options, output and exit codes; the work is in the other modules.
 
-Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 it can't be done or told, with a sentence on stderr.
+Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 the command couldn't do its work, as stderr says.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
     Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
     cost against an earlier load fails, and so does a snapshot that lies in the future.
 
-    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: it can't
-    be told (no connection, no tables, no month).
+    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: nothing
+    could be checked (no connection, no tables, no month).
     """
     result = check_months(ctx.obj, patterns_table=patterns_table, since=since, expected=expected)
     if result is None:

@@ -10,6 +10,7 @@ from clickhouse_connect.driver.binding import quote_identifier
 from pydantic import BaseModel
 
 from azure_billing_warehouse.clickhouse import explained
+from azure_billing_warehouse.costs import same_cost
 from azure_billing_warehouse.schema.ddl import is_in, qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, text_column
 
@@ -144,14 +145,11 @@ def read_changes(
 
 
 _COUNTS = ("row_count_before", "row_count", "extended_cost_before", "extended_cost")
-# Two sums of the same costs in another order differ in their last digits.
-_SAME_COST = 1e-6
 
 
 def _is_changed(change: ApplicationChange) -> bool:
-    return (
-        change.row_count != change.row_count_before
-        or not abs(change.extended_cost - change.extended_cost_before) <= _SAME_COST  # also if it is no number
+    return change.row_count != change.row_count_before or not same_cost(
+        change.extended_cost, change.extended_cost_before
     )
 
 
