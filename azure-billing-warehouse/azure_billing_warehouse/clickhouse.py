@@ -45,7 +45,7 @@ def connect(config: ClickHouseConfig) -> Client:
     """Connect to the database of the configuration.
 
     Raises:
-        WarehouseError: the server can't be reached, refuses the user, or has no such database.
+        WarehouseError: The server can't be reached, refuses the user, or has no such database.
     """
     return _open(config, config.database)
 
@@ -67,8 +67,8 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     """Turn the driver's errors into a WarehouseError that names host, port, database, purpose and cause.
 
     Args:
-        config: the connection that is in use.
-        purpose: what the statements inside are for, after "can't": "read the months".
+        config: The connection that is in use.
+        purpose: What the statements inside are for, after "can't": "read the months".
     """
     try:
         yield

@@ -37,7 +37,7 @@ class ClickHouseConfig(Settings):
     port: int = Field(8123, title="Port", description="Port of the HTTP interface.", ge=1, le=65535)
     username: str = Field("default", title="User", description="User who may create and read the tables.")
     password: SecretStr = Field(SecretStr(""), title="Password", description="Password of the user.")
-    database: str = Field("default", title="Database", description="Database of the staging tables.", min_length=1)
+    database: str = Field("default", title="Database", description="Database of the tables.", min_length=1)
     secure: bool = Field(default=False, title="TLS", description="Whether to connect by HTTPS.")
     verify: bool = Field(default=True, title="Verify", description="Whether to verify the server's certificate.")
     ca_cert: Path | None = Field(

@@ -20,7 +20,7 @@ from azure_billing_warehouse.tables import (
     AzureBillingDetail,
     BillingIssue,
     BillingMonth,
-    StagingTable,
+    BillTable,
     TaggingAudit,
 )
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
@@ -189,13 +189,13 @@ class MapperAzureBillingTracking(InlineMapper):
         if self._patterns.is_due():
             self._transform.track_with(ResourceTrackingEngine(self._patterns.read()))
 
-    def _describe(self, *tables: type[StagingTable]) -> Iterator[singer.Message]:
+    def _describe(self, *tables: type[BillTable]) -> Iterator[singer.Message]:
         for table in tables:
             if table.table not in self._described:
                 self._described.add(table.table)
                 yield singer.SchemaMessage(table.table, singer_schema(table), list(table.key_properties))
 
-    def _require_description(self, table: type[StagingTable], line_number: int) -> None:
+    def _require_description(self, table: type[BillTable], line_number: int) -> None:
         if table.table not in self._described:
             raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
 
@@ -214,7 +214,7 @@ class MapperAzureBillingTracking(InlineMapper):
             if frame.height:
                 yield self._rows(table, frame)
 
-    def _rows(self, table: type[StagingTable], frame: pl.DataFrame) -> singer.Message:
+    def _rows(self, table: type[BillTable], frame: pl.DataFrame) -> singer.Message:
         if self.settings.output == "records":
             return record_lines(table, frame)
         return self._batches.write(table, frame, self.settings.output)

@@ -105,12 +105,12 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
     """Read every snapshot of which there is a month row or any other row, oldest first.
 
     Args:
-        client: connection to the database.
-        config: the configuration of the connection.
-        since: first month that is wanted; all months if None.
+        client: Connection to the database.
+        config: The configuration of the connection.
+        since: First month that is wanted; all months if None.
 
     Raises:
-        WarehouseError: the tables can't be read.
+        WarehouseError: The tables can't be read.
     """
     found: dict[tuple[Any, ...], Snapshot] = {}
     with explained(config, "read the snapshots"):
@@ -126,12 +126,12 @@ def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime)
     """Read what the warehouse knows of each enrollment, by its number.
 
     Args:
-        client: connection to the database.
-        config: the configuration of the connection.
-        now: the time of ClickHouse's clock, with what snapshots may be later.
+        client: Connection to the database.
+        config: The configuration of the connection.
+        now: The time of ClickHouse's clock, with what snapshots may be later.
 
     Raises:
-        WarehouseError: the tables can't be read.
+        WarehouseError: The tables can't be read.
     """
     others = " UNION ALL ".join(
         f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)}"

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import Column, StagingTable
+    from azure_billing_warehouse.tables import BillTable, Column
 
 SNAPSHOT_KEY = BillingMonth.order_by
 """The columns that say which extraction of which month a row belongs to."""
 
-PARTITIONED: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
+PARTITIONED: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
 """Tables in which a snapshot is a partition, so that dropping one is a change of metadata."""
 
 _EMPTY_OBJECT = "'{}'"
@@ -32,7 +32,7 @@ def literal(text: str) -> str:
 
 
 def qualified(config: ClickHouseConfig, table: str) -> str:
-    """A table's name with its database, as it stands in SQL."""
+    """Write a table's name with its database, as SQL has it."""
     return f"{quote_identifier(config.database)}.{quote_identifier(table)}"
 
 
@@ -78,7 +78,7 @@ def column_type(column: Column, config: ClickHouseConfig) -> str:
     return "String" if _is_text_object(column, config) else column.clickhouse.type
 
 
-def partition_key(model: type[StagingTable]) -> tuple[str, ...]:
+def partition_key(model: type[BillTable]) -> tuple[str, ...]:
     """The columns by which a table is partitioned."""
     return SNAPSHOT_KEY if model in PARTITIONED else ()
 
@@ -88,7 +88,7 @@ def create_database(config: ClickHouseConfig) -> str:
     return f"CREATE DATABASE IF NOT EXISTS {quote_identifier(config.database)}{on_cluster(config)}"
 
 
-def create_tables(model: type[StagingTable], config: ClickHouseConfig) -> dict[str, str]:
+def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str, str]:
     """Statement by name of each table that a model needs: one, or the local and the Distributed one on a cluster."""
     columns = [_definition(column, config) for column in model.columns()]
     table, local = model.table, local_name(config, model.table)

@@ -27,10 +27,10 @@ class LookUp:
     """A table of constants from a CSV file of this package (source and licence: `focus_lookups/README.md`).
 
     Attributes:
-        table: name of the table in ClickHouse.
-        file: name of the file.
-        columns: header in the file -> column of the table; all are String.
-        key: columns by which it is joined; they are in lower case and without space around.
+        table: Name of the table in ClickHouse.
+        file: Name of the file.
+        columns: Header in the file -> column of the table; all are String.
+        key: Columns by which it is joined; they are in lower case and without space around.
     """
 
     table: str

@@ -19,7 +19,7 @@ from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, Bil
 
 if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import StagingTable
+    from azure_billing_warehouse.tables import BillTable
 
 SNAPSHOTS = "azure_billing_snapshot"
 """Every month row, with the distinct rows in stg_azure_billing_detail and whether it is complete, published."""
@@ -110,7 +110,7 @@ def _published_months(config: ClickHouseConfig) -> str:
     return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
-def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:
+def _published_rows(model: type[BillTable], config: ClickHouseConfig) -> str:
     columns = ", ".join(quote_identifier(column.name) for column in model.columns())
     # A snapshot is a partition: its id leaves out the others' parts, and costs nothing at a row (the three key columns
     # there doubled the time of a query over 12 months).
