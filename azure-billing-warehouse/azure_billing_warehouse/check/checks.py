@@ -233,7 +233,7 @@ MONTH_CHECKS: tuple[Callable[[MonthFacts], Iterator[str]], ...] = (
 )
 ENROLLMENT_CHECKS: tuple[Callable[[EnrollmentFacts], Iterator[str]], ...] = (c16_newest_load_is_new_enough,)
 CHECKS: tuple[Callable[..., Iterator[str]], ...] = (*MONTH_CHECKS, *ENROLLMENT_CHECKS)
-"""Every check, by number."""
+"""Every check: of months, then of enrollments."""
 
 
 def _with_month_row(month: MonthFacts) -> Iterator[tuple[MonthRow, Snapshot]]:
