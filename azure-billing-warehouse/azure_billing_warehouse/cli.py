@@ -1,6 +1,6 @@
 """The command azure-billing-warehouse: its options, output and exit codes; the work is in the other modules.
 
-Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 it can't be done or told, with a sentence on stderr.
+Exit codes: 0 done; 1 `check` found a month that doesn't add up; 2 the command couldn't do its work, as stderr says.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.cli_options import expectations, month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns import table as application_tags
-from azure_billing_warehouse.patterns.files import pattern_csv
+from azure_billing_warehouse.patterns.files import pattern_csv, read_patterns
+from azure_billing_warehouse.patterns.oddities import describe, find_oddities
 from azure_billing_warehouse.prune import prune as prune_snapshots
 from azure_billing_warehouse.report.page import write_report
 from azure_billing_warehouse.schema.create import ensure_tables, statements
@@ -39,7 +41,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
             return super().invoke(ctx)
-        except WarehouseError as error:
+        except OperatorError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
 
@@ -131,8 +133,8 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
     Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
     cost against an earlier load fails, and so does a snapshot that lies in the future.
 
-    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: it can't
-    be told (no connection, no tables, no month).
+    Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: nothing
+    could be checked (no connection, no tables, no month).
     """
     result = check_months(ctx.obj, patterns_table=patterns_table, since=since, expected=expected)
     if result is None:
@@ -201,15 +203,15 @@ def patterns() -> None:
 @click.pass_obj
 def import_patterns(config: ClickHouseConfig, file: Path) -> None:
     """Replaces the patterns by those of FILE, a CSV with the columns id and resource_tracking."""
-    tags = application_tags.read_tags(file)
-    for line in application_tags.describe(application_tags.find_oddities(tags)):
+    found = read_patterns(file)
+    for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
-    application_tags.import_tags(config, tags)
-    click.echo(f"{len(tags)} patterns are in {config.database}.{application_tags.TABLE}.")
+    application_tags.import_patterns(config, found)
+    click.echo(f"{len(found)} patterns are in {config.database}.{application_tags.TABLE}.")
 
 
 @patterns.command("list")
 @click.pass_obj
 def list_patterns(config: ClickHouseConfig) -> None:
     """Prints id and pattern of every row, as CSV that `import` and a spreadsheet take: no cell begins as a formula."""
-    click.echo(pattern_csv(application_tags.list_tags(config)), nl=False)
+    click.echo(pattern_csv(application_tags.list_patterns(config)), nl=False)

@@ -1,4 +1,4 @@
-"""The connection to ClickHouse, and its errors as sentences; what is asked of it stands in the modules above."""
+"""The connection to ClickHouse, and its errors as sentences; what is asked of it is in the modules above."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from azure_billing_warehouse import cluster
-from azure_billing_warehouse.tls import WANTS_TLS, authorities_fault, tls_fault, wants_tls
+from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.tls import WANTS_TLS, authorities_fault, causes, tls_fault, wants_tls
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -29,22 +30,22 @@ _SERVER_CAUSES = {
 }
 _TRANSPORT_CAUSES = {
     "NameResolutionError": "the host name is not known",
-    "Connection refused": "nothing answers on this port",
+    "ConnectionRefusedError": "nothing answers on this port",
     "ConnectTimeoutError": "it doesn't answer in time",
-    "Read timed out": "it doesn't answer in time",
+    "ReadTimeoutError": "it doesn't answer in time",
 }
-_SERVER_MESSAGE = re.compile(r"DB::Exception: (?P<message>.*?)(?: \([A-Z][A-Z0-9_]+\))?(?: \(version .*)?\Z", re.DOTALL)
+"""Name of an exception of urllib3, or of Python's, beneath the driver's -> what it means."""
 
 
-class WarehouseError(Exception):
-    """One sentence for the person who runs the pipeline: what can't be done with ClickHouse, why, what to do."""
+class WarehouseError(OperatorError):
+    """What can't be done with ClickHouse, why, and what to do."""
 
 
 def connect(config: ClickHouseConfig) -> Client:
     """Connect to the database of the configuration.
 
     Raises:
-        WarehouseError: the server can't be reached, refuses the user, or has no such database.
+        WarehouseError: The server can't be reached, refuses the user, or has no such database.
     """
     return _open(config, config.database)
 
@@ -66,8 +67,8 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     """Turn the driver's errors into a WarehouseError that names host, port, database, purpose and cause.
 
     Args:
-        config: the connection that is in use.
-        purpose: what the statements inside are for, after "can't": "read the months".
+        config: The connection that is in use.
+        purpose: What the statements inside are for, after "can't": "read the months".
     """
     try:
         yield
@@ -97,6 +98,7 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
             send_receive_timeout=900,
             autogenerate_session_id=False,  # nothing here needs a session, and a session allows one query at a time
             tz_mode="aware",
+            show_clickhouse_errors="scrub",  # what the server says, without the address and the server's version
         )
         if config.cluster:
             for name, value in cluster.settings(client, config.cluster).items():
@@ -114,15 +116,26 @@ def _cause(error: Exception, config: ClickHouseConfig) -> str:
         return _SERVER_CAUSES[code].format(username=config.username)
     if fault := tls_fault(error, config.host, config.ca_cert):
         return fault
-    text = str(error)
-    for sign, sentence in _TRANSPORT_CAUSES.items():
-        if sign in text:
+    for link in causes(error):
+        if sentence := _TRANSPORT_CAUSES.get(type(link).__name__):
             return sentence
-    if found := _SERVER_MESSAGE.search(text):
-        text = found["message"]
+    if message := _server_message(error):
+        text = message
     elif isinstance(error, ClickHouseError) and not config.secure and wants_tls(config.host, config.port):
         return WANTS_TLS
-    password = config.password.get_secret_value()
-    if password:
-        text = text.replace(password, "***")
-    return " ".join(text.split()).rstrip(".")
+    else:
+        *_, first = causes(error)
+        text = str(first) or type(first).__name__
+    return " ".join(_masked(text, config.password.get_secret_value()).split()).rstrip(".")
+
+
+def _server_message(error: Exception) -> str | None:
+    """What the server says. The driver has code and name apart, but the message only within a text of its own."""
+    _, _, message = str(error).partition("DB::Exception: ")
+    name = error.name if isinstance(error, DatabaseError) else None
+    return message.removesuffix(f" ({name})") or None
+
+
+def _masked(text: str, password: str) -> str:
+    """The text without the password; letters of a word that happen to be a short password are left."""
+    return re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", "***", text) if password else text

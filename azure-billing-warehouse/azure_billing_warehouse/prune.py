@@ -65,10 +65,10 @@ def prune(
     nothing was delivered for an hour.
 
     Args:
-        config: where the tables are.
-        keep: complete snapshots of a month that stay, at least 1.
-        dry_run: whether only to tell.
-        kinds: what is dropped.
+        config: Where the tables are.
+        keep: Complete snapshots of a month that stay, at least 1.
+        dry_run: Whether only to tell.
+        kinds: What is dropped.
 
     Returns:
         What was dropped, oldest first.

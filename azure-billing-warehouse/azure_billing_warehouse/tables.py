@@ -24,7 +24,7 @@ class ClickHouse:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a staging table."""
+    """A column of a table of the bill."""
 
     name: str
     clickhouse: ClickHouse
@@ -44,7 +44,7 @@ OptionalDate = Annotated[dt.date | None, ClickHouse("Nullable(Date)")]
 Instant = Annotated[dt.datetime, ClickHouse("DateTime64(3, 'UTC')")]
 
 
-class StagingTable(BaseModel):
+class BillTable(BaseModel):
     """A table that the mapper fills: what its rows are, by what they are known."""
 
     model_config = ConfigDict(extra="forbid")
@@ -76,8 +76,8 @@ class StagingTable(BaseModel):
 _SNAPSHOT_KEY = ("enrollment_number", "billing_month", "snapshot_at")
 
 
-class SnapshotRow(StagingTable):
-    """What every row of the staging tables says of the extraction it belongs to."""
+class SnapshotRow(BillTable):
+    """What every row says of the extraction it belongs to."""
 
     enrollment_number: RequiredText = Field(description="Number of the Enterprise Agreement enrollment.")
     billing_month: Date = Field(description="First day of the month that was billed.")
@@ -100,7 +100,7 @@ def _object_text(name: str) -> ClickHouse:
     return ClickHouse("Nullable(String)", fallback=f"nullIf(toString({name}), '{{}}')")
 
 
-class AzureBillingDetail(StagingTable):
+class AzureBillingDetail(BillTable):
     """One usage row, typed, with its tags and its application: `stg_azure_billing_detail`."""
 
     table: ClassVar[str] = "stg_azure_billing_detail"
@@ -131,7 +131,7 @@ class AzureBillingDetail(StagingTable):
     extended_cost: Number = Field(description="Cost before tax, in the billing currency (ExtendedCost, R4).")
     resource_location: Text = Field(description="Region of the resource (ResourceLocation).")
     consumed_service: Text = Field(description="Resource provider (ConsumedService).")
-    instance_id: RequiredText = Field(description="Resource id, or a bare name, as it came (InstanceId, R7).")
+    instance_id: RequiredText = Field(description="Resource id, or a bare name, unchanged (InstanceId, R7).")
     service_info1: Text = Field(description="Service-specific text (ServiceInfo1, R15).")
     service_info2: Text = Field(description="Service-specific text (ServiceInfo2, R15).")
     additional_info: JsonText = Field(description="Service-specific object, such as a VM's size (AdditionalInfo, R8).")
@@ -140,7 +140,7 @@ class AzureBillingDetail(StagingTable):
     department_name: Text = Field(description="Department of the enrollment (DepartmentName).")
     cost_center: Text = Field(description="Cost center of the enrollment (CostCenter).")
     unit_of_measure: Text = Field(description="Unit of consumed_quantity (UnitOfMeasure).")
-    resource_group: Text = Field(description="Resource group, as it came (ResourceGroup).")
+    resource_group: Text = Field(description="Resource group, unchanged (ResourceGroup).")
     extended_cost_tax: Number = Field(description="Cost with tax, in the billing currency (R6).")
     resource_tracking: Text = Field(description="The application that pays, in upper case (R16).")
     resource_name: Text = Field(description="Name of the resource (R13).")
@@ -180,10 +180,10 @@ class TaggingAudit(SnapshotRow):
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "first_row_number")
     key_properties: ClassVar[tuple[str, ...]] = order_by
 
-    instance_id: RequiredText = Field(description="Resource id as it came.")
+    instance_id: RequiredText = Field(description="Resource id, unchanged.")
     last_segment: Text = Field(description="Last segment of the resource id (R12).")
-    resource_group: Text = Field(description="Resource group as it came.")
-    subscription_guid: Text = Field(description="GUID of the subscription as it came.")
+    resource_group: Text = Field(description="Resource group, unchanged.")
+    subscription_guid: Text = Field(description="GUID of the subscription, unchanged.")
     last_segment_match: Text = Field(description="Pattern that the last segment matched, in upper case.")
     resource_group_match: Text = Field(description="Pattern that the resource group matched, in upper case.")
     subscription_match: Text = Field(description="Pattern that the subscription matched, in upper case.")
@@ -193,7 +193,7 @@ class TaggingAudit(SnapshotRow):
     conflict: Annotated[bool, ClickHouse("Bool")] = Field(description="Whether more than one pattern matched.")
     row_count: Count = Field(description="Usage rows that this row stands for.")
     extended_cost: Cost = Field(description="Cost before tax of these rows, in the billing currency.")
-    first_row_number: Count = Field(description="The first of these rows: a row stands in one audit row at the most.")
+    first_row_number: Count = Field(description="The first of these rows: a row belongs to one audit row at most.")
     audit_timestamp: Instant = Field(description="When the batch was tracked (UTC).")
 
 
@@ -227,7 +227,7 @@ class BillingMonth(SnapshotRow):
     started_at: Instant = Field(description="Start of the month's extraction (UTC).")
     completed_at: Instant = Field(description="End of the month's extraction (UTC).")
     received_row_count: Count = Field(description="Rows that the mapper received.")
-    staged_row_count: Count = Field(description="Rows that it sent to staging.")
+    staged_row_count: Count = Field(description="Rows that it sent to stg_azure_billing_detail.")
     rejected_row_count: Count = Field(description="Rows that it rejected: they are in dq_billing_issue.")
     staged_extended_cost: Cost = Field(description="Cost of the staged rows before tax.")
     rejected_extended_cost: Cost = Field(description="Readable cost of the rejected rows before tax.")
@@ -248,8 +248,8 @@ class SnapshotClaim(SnapshotRow):
     )
 
 
-TABLES: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
+TABLES: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
 """The tables that a loader fills with the mapper's streams."""
 
-WAREHOUSE_TABLES: tuple[type[StagingTable], ...] = (*TABLES, SnapshotClaim)
+WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim)
 """All tables that the warehouse needs."""

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained, read_clock
 from azure_billing_warehouse.cluster import in_turn
 from azure_billing_warehouse.config import read_months
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
+from azure_billing_warehouse.schema.views import whole
 from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
 from mapper_azure_billing_tracking.transform import SnapshotKey
 
@@ -33,7 +35,7 @@ _KEY = ", ".join(SNAPSHOT_KEY)
 _INSTANT = "parseDateTime64BestEffort({{{name}:String}}, 3, 'UTC')"
 
 
-class LoadRefusedError(Exception):
+class LoadRefusedError(OperatorError):
     """Going on would hide or mix months; the message says which, and what to do."""
 
 
@@ -168,8 +170,8 @@ class LoadGuard:
         """Rows of each month's newest extraction that is whole by its month row."""
         rows = client.query(
             "SELECT enrollment_number, billing_month, argMax(row_count, snapshot_at) "
-            f"FROM {qualified(self._clickhouse, BillingMonth.table)} FINAL WHERE received_row_count = row_count "
-            "AND staged_row_count + rejected_row_count = row_count GROUP BY enrollment_number, billing_month"
+            f"FROM {qualified(self._clickhouse, BillingMonth.table)} FINAL WHERE {whole()} "
+            "GROUP BY enrollment_number, billing_month"
         ).result_rows
         self._row_counts = {(enrollment, month): count for enrollment, month, count in rows}
 

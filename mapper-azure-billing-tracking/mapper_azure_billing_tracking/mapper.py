@@ -14,28 +14,27 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.tables import (
     AzureBillingDetail,
     BillingIssue,
     BillingMonth,
-    StagingTable,
+    BillTable,
     TaggingAudit,
 )
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.batches.records import MalformedRecordError, UsageRecords
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
-from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
+from mapper_azure_billing_tracking.load_guard import LoadGuard
 from mapper_azure_billing_tracking.memory import MemoryGuard
-from mapper_azure_billing_tracking.months import MalformedMonthError, MonthOutcomes
-from mapper_azure_billing_tracking.pattern_source import PatternSource, PatternsUnavailableError
+from mapper_azure_billing_tracking.months import MonthOutcomes
+from mapper_azure_billing_tracking.pattern_source import PatternSource
 from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.signals import end_on_signals
-from mapper_azure_billing_tracking.singer.batch_files import BatchFileError, BatchFolder
+from mapper_azure_billing_tracking.singer.batch_files import BatchFolder
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
 from mapper_azure_billing_tracking.singer.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
-from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, OutputError, record_lines
+from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, record_lines
 from mapper_azure_billing_tracking.stream_types import singer_schema
 from mapper_azure_billing_tracking.transform import Transform
 
@@ -44,16 +43,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-_OPERATOR_ERRORS = (
-    WarehouseError,
-    LoadRefusedError,
-    PatternsUnavailableError,
-    MalformedRecordError,
-    MalformedMonthError,
-    BatchFileError,
-    OutputError,
-    InvalidInputLine,
-)
+    from mapper_azure_billing_tracking.batches.records import UsageRecords
 
 
 class MapperAzureBillingTracking(InlineMapper):
@@ -106,7 +96,7 @@ class MapperAzureBillingTracking(InlineMapper):
         tidy_meltano(sys.argv)
         try:
             super().invoke(file_input=getattr(file_input, "buffer", None), **options)
-        except _OPERATOR_ERRORS as error:
+        except (OperatorError, InvalidInputLine) as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
             raise SystemExit(1) from error
 
@@ -199,13 +189,13 @@ class MapperAzureBillingTracking(InlineMapper):
         if self._patterns.is_due():
             self._transform.track_with(ResourceTrackingEngine(self._patterns.read()))
 
-    def _describe(self, *tables: type[StagingTable]) -> Iterator[singer.Message]:
+    def _describe(self, *tables: type[BillTable]) -> Iterator[singer.Message]:
         for table in tables:
             if table.table not in self._described:
                 self._described.add(table.table)
                 yield singer.SchemaMessage(table.table, singer_schema(table), list(table.key_properties))
 
-    def _require_description(self, table: type[StagingTable], line_number: int) -> None:
+    def _require_description(self, table: type[BillTable], line_number: int) -> None:
         if table.table not in self._described:
             raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
 
@@ -224,7 +214,7 @@ class MapperAzureBillingTracking(InlineMapper):
             if frame.height:
                 yield self._rows(table, frame)
 
-    def _rows(self, table: type[StagingTable], frame: pl.DataFrame) -> singer.Message:
+    def _rows(self, table: type[BillTable], frame: pl.DataFrame) -> singer.Message:
         if self.settings.output == "records":
             return record_lines(table, frame)
         return self._batches.write(table, frame, self.settings.output)

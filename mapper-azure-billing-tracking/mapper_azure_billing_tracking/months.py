@@ -9,6 +9,7 @@ from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at ru
 import msgspec
 import polars as pl
 
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.tables import BillingMonth
 from mapper_azure_billing_tracking.stream_types import polars_schema
 from mapper_azure_billing_tracking.transform import SnapshotKey, Tally
@@ -35,7 +36,7 @@ class _MonthLine(msgspec.Struct):
 _month_line = msgspec.json.Decoder(_MonthLine)
 
 
-class MalformedMonthError(Exception):
+class MalformedMonthError(OperatorError):
     """A row of the month stream doesn't say what it must."""
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import logging
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
-from azure_billing_warehouse.patterns.files import unguarded
-from azure_billing_warehouse.schema.ddl import quoted
-from mapper_azure_billing_tracking.rules.tracking import Pattern
+from azure_billing_warehouse.clickhouse import WarehouseError
+from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.patterns.files import MalformedLineError, PatternFileError, read_patterns
+from azure_billing_warehouse.patterns.pattern import MalformedPatternError, Pattern
+from azure_billing_warehouse.patterns.table import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,18 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class PatternsUnavailableError(Exception):
+class PatternsUnavailableError(OperatorError):
     """The patterns can't be had; the message says from where, why, and what to do."""
-
-
-class _Row(BaseModel):
-    id: int
-    resource_tracking: Annotated[str, BeforeValidator(lambda text: text or "")]
 
 
 class _Cache(BaseModel):
     read_at: dt.datetime
-    patterns: list[_Row]
+    patterns: list[Pattern]
 
 
 class PatternSource:
@@ -72,33 +67,30 @@ class PatternSource:
         """
         self._read_at = self._clock()
         try:
-            rows = self._csv_rows() if self._config.source == "csv" else self._table_rows()
+            patterns = self._from_file() if self._config.source == "csv" else self._from_table()
         except PatternsUnavailableError as unavailable:
             if self._config.on_unavailable == "fail" or self._config.source == "csv":
                 raise
             return self._cached(unavailable)
         if self._config.cache_path is not None:
-            _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=rows))
-        logger.info("Read %d tracking patterns from %s.", len(rows), self._config.path or self._config.table)
-        if not rows:
+            _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=patterns))
+        logger.info("Read %d tracking patterns from %s.", len(patterns), self._config.path or self._config.table)
+        if not patterns:
             logger.warning("There are no tracking patterns: every row is tracked to its own resource.")
-        return _patterns(rows)
+        return patterns
 
-    def _csv_rows(self) -> list[_Row]:
+    def _from_file(self) -> list[Pattern]:
         path = self._config.path
         if path is None:
             raise PatternsUnavailableError("The setting patterns.path is missing: patterns.source is csv.")
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                if not {"id", "resource_tracking"} <= set(reader.fieldnames or ()):
-                    raise PatternsUnavailableError(f"The file {path} lacks the columns id and resource_tracking.")
-                rows = [{name: unguarded(row[name] or "") for name in ("id", "resource_tracking")} for row in reader]
-                return _validated(rows, str(path))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise PatternsUnavailableError(f"The tracking patterns can't be read from {path}: {error}.") from error
+            return read_patterns(path)
+        except MalformedLineError as error:
+            raise _malformed(error.pattern, str(path)) from error
+        except PatternFileError as error:
+            raise PatternsUnavailableError(f"The tracking patterns can't be read: {error}") from error
 
-    def _table_rows(self) -> list[_Row]:
+    def _from_table(self) -> list[Pattern]:
         if self._clickhouse is None:
             raise PatternsUnavailableError(
                 "The settings clickhouse.* are missing; without them set patterns.source to csv and patterns.path."
@@ -106,20 +98,19 @@ class PatternSource:
         table = self._config.table
         place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
         try:
-            with connect(self._clickhouse) as client, explained(self._clickhouse, "read the tracking patterns"):
-                if not client.command(f"EXISTS TABLE {quoted(table)}"):
-                    raise PatternsUnavailableError(
-                        f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
-                        "or set patterns.source to csv."
-                    )
-                # As text, since the table may be the user's own, with columns of other types.
-                columns = "toString(tag.id) AS id, toString(tag.resource_tracking) AS resource_tracking"
-                result = client.query(f"SELECT {columns} FROM {quoted(table)} AS tag")  # noqa: S608 - quoted
+            patterns = read_table(self._clickhouse, table)
+        except MalformedPatternError as error:
+            raise _malformed(error, place) from error
         except WarehouseError as error:
             raise PatternsUnavailableError(
                 f"The tracking patterns can't be read from table {table}: {error}"
             ) from error
-        return _validated(list(result.named_results()), place)
+        if patterns is None:
+            raise PatternsUnavailableError(
+                f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
+                "or set patterns.source to csv."
+            )
+        return patterns
 
     def _cached(self, unavailable: PatternsUnavailableError) -> list[Pattern]:
         path = self._config.cache_path
@@ -136,7 +127,7 @@ class PatternSource:
             path,
             age.total_seconds() / 3600,
         )
-        return _patterns(cache.patterns)
+        return cache.patterns
 
 
 def _write_cache(path: Path, cache: _Cache) -> None:
@@ -163,17 +154,7 @@ def _read_cache(path: Path) -> _Cache:
         ) from error
 
 
-def _validated(rows: list[dict[str, Any]], place: str) -> list[_Row]:
-    try:
-        return TypeAdapter(list[_Row]).validate_python(rows)
-    except ValidationError as error:
-        first = error.errors()[0]
-        row, *column = first["loc"]
-        name = ".".join(map(str, column))
-        raise PatternsUnavailableError(
-            f"Row {int(row) + 1} of the tracking patterns in {place} is wrong: {name}: {first['msg']}."
-        ) from error
-
-
-def _patterns(rows: list[_Row]) -> list[Pattern]:
-    return [Pattern(row.id, row.resource_tracking) for row in rows]
+def _malformed(error: MalformedPatternError, place: str) -> PatternsUnavailableError:
+    return PatternsUnavailableError(
+        f"Row {error.row} of the tracking patterns in {place} is wrong: {error.column}: {error.fault}."
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from azure_billing_warehouse.tables import Column, StagingTable
+    from azure_billing_warehouse.tables import BillTable, Column
 
 _STRING = {"type": ["string", "null"]}
 _INTEGER = {"type": ["integer", "null"]}
@@ -38,12 +38,12 @@ def polars_type(column: Column) -> pl.DataType | type[pl.DataType]:
     return _TYPES[column.clickhouse.type][0]
 
 
-def polars_schema(table: type[StagingTable]) -> dict[str, pl.DataType | type[pl.DataType]]:
+def polars_schema(table: type[BillTable]) -> dict[str, pl.DataType | type[pl.DataType]]:
     """Return names and Polars types of the columns of a table that the mapper sends."""
     return {column.name: polars_type(column) for column in table.sent_columns()}
 
 
-def singer_schema(table: type[StagingTable]) -> dict[str, Any]:
+def singer_schema(table: type[BillTable]) -> dict[str, Any]:
     """Return the JSON schema of a table's stream, for its SCHEMA message."""
     properties = {
         column.name: {**_TYPES[column.clickhouse.type][1], "description": column.description}

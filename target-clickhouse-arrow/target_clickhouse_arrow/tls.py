@@ -41,7 +41,7 @@ def tls_fault(error: BaseException, host: str, ca_cert: object) -> str | None:
         host: the name that the server was called by.
         ca_cert: the file of the trusted authorities, or None for the system's.
     """
-    for link in _chain(error):
+    for link in causes(error):
         if isinstance(link, ssl.SSLCertVerificationError):
             return _certificate_fault(link, host, ca_cert)
         if type(link).__name__ == "CertificateError":  # urllib3 1.26 compares the names itself
@@ -92,7 +92,8 @@ def _other_name(host: str) -> str:
     return f"its certificate is not for {host}: set host to a name that the certificate has"
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

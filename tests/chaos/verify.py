@@ -218,9 +218,9 @@ def _disagreements(month: str, fact: dict[str, Any], verdict: dict[str, Any]) ->
         yield f"check: {month} is whole, and fails: {verdict['problems']}"
 
 
-def _judges_more(problems: list[str]) -> bool:
+def _judges_more(problems: list[dict[str, str]]) -> bool:
     """Whether `check` has a reason beside the newest snapshot's own numbers: those before it, or the clock."""
-    return all("--accept-fall" in problem or "ClickHouse's clock" in problem for problem in problems)
+    return all("--accept-fall" in problem["text"] or "ClickHouse's clock" in problem["text"] for problem in problems)
 
 
 _NOTHING = {

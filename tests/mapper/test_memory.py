@@ -16,10 +16,11 @@ import pytest
 from mapper.runs import COMMAND, DETAIL, USAGE_SCHEMA, usage_line
 from mapper.test_rules_differential import outcome
 
+from azure_billing_warehouse.patterns.pattern import Pattern
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.memory import SMALLEST_BATCH, MemoryGuard
 from mapper_azure_billing_tracking.rules.distinct import Remembered
-from mapper_azure_billing_tracking.rules.tracking import Pattern, ResourceTrackingEngine
+from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.transform import Transform
 
 if TYPE_CHECKING:

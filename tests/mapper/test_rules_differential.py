@@ -16,10 +16,11 @@ from mapper.oracle import ALL_TAG_COLUMNS, STRING_COLUMNS, read_record, read_row
 from mapper.oracle_json import same_json
 from mapper.oracle_tracking import Patterns, audit_rows, track
 
+from azure_billing_warehouse.patterns.pattern import Pattern
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, TaggingAudit
 from mapper_azure_billing_tracking.batches.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.rules.tracking import Pattern, ResourceTrackingEngine
+from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.singer.reader import USAGE, UsageReader
 from mapper_azure_billing_tracking.stream_types import polars_schema
 from mapper_azure_billing_tracking.transform import Outcome, Transform

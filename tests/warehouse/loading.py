@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import StagingTable
+    from azure_billing_warehouse.tables import BillTable
 
 ENROLLMENT = "88888888"
 AUGUST = dt.date(2026, 8, 1)
@@ -138,7 +138,7 @@ class Warehouse:
         }
         self.insert(TaggingAudit, [row])
 
-    def insert(self, model: type[StagingTable], rows: Sequence[dict[str, Any]]) -> None:
+    def insert(self, model: type[BillTable], rows: Sequence[dict[str, Any]]) -> None:
         """Deliver a batch in Arrow, as the loader does; nothing is sent of no rows."""
         if not rows:
             return

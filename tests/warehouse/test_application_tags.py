@@ -14,16 +14,11 @@ from click.testing import CliRunner
 
 from azure_billing_warehouse.cli import main
 from azure_billing_warehouse.clickhouse import WarehouseError
-from azure_billing_warehouse.patterns.oddities import contained
-from azure_billing_warehouse.patterns.table import (
-    TABLE,
-    ApplicationTag,
-    describe,
-    find_oddities,
-    import_tags,
-    list_tags,
-    read_tags,
-)
+from azure_billing_warehouse.patterns.containment import contained
+from azure_billing_warehouse.patterns.files import PatternFileError, read_patterns
+from azure_billing_warehouse.patterns.oddities import describe, find_oddities
+from azure_billing_warehouse.patterns.pattern import Pattern
+from azure_billing_warehouse.patterns.table import TABLE, import_patterns, list_patterns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,15 +26,15 @@ if TYPE_CHECKING:
     from warehouse.loading import Warehouse
 
 
-def tags(*patterns: tuple[int, str]) -> list[ApplicationTag]:
-    return [ApplicationTag(id=number, resource_tracking=pattern) for number, pattern in patterns]
+def tags(*patterns: tuple[int, str]) -> list[Pattern]:
+    return [Pattern(number, pattern) for number, pattern in patterns]
 
 
 def test_an_import_makes_the_table_and_the_next_replaces_its_content(warehouse: Warehouse) -> None:
-    import_tags(warehouse.config, tags((2, 'Payroll, "old"'), (1, "shop\\2")))
-    assert list_tags(warehouse.config) == [("1", "shop\\2"), ("2", 'Payroll, "old"')]
-    import_tags(warehouse.config, tags((3, "Büro")))
-    assert list_tags(warehouse.config) == [("3", "Büro")]
+    import_patterns(warehouse.config, tags((2, 'Payroll, "old"'), (1, "shop\\2")))
+    assert list_patterns(warehouse.config) == [("1", "shop\\2"), ("2", 'Payroll, "old"')]
+    import_patterns(warehouse.config, tags((3, "Büro")))
+    assert list_patterns(warehouse.config) == [("3", "Büro")]
     present = warehouse.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'd\\_%'")
     assert present == [{"name": "d_application_tag"}]
 
@@ -48,17 +43,17 @@ def test_an_import_that_the_user_s_table_cannot_hold_leaves_the_old_patterns(war
     warehouse.client.command(
         f"CREATE TABLE {TABLE} (id UInt8, resource_tracking String) ENGINE = MergeTree ORDER BY id"
     )
-    import_tags(warehouse.config, tags((1, "payroll")))
+    import_patterns(warehouse.config, tags((1, "payroll")))
     with pytest.raises(WarehouseError, match="can't hold the patterns as they are: the old ones are kept"):
-        import_tags(warehouse.config, tags((2, "shop"), (300, "crm")))
-    assert list_tags(warehouse.config) == [("1", "payroll")]
+        import_patterns(warehouse.config, tags((2, "shop"), (300, "crm")))
+    assert list_patterns(warehouse.config) == [("1", "payroll")]
 
 
 def test_no_pattern_at_all_is_not_imported(warehouse: Warehouse) -> None:
-    import_tags(warehouse.config, tags((1, "payroll")))
+    import_patterns(warehouse.config, tags((1, "payroll")))
     with pytest.raises(WarehouseError, match="no pattern to import"):
-        import_tags(warehouse.config, tags((1, " ")))
-    assert list_tags(warehouse.config) == [("1", "payroll")]
+        import_patterns(warehouse.config, tags((1, " ")))
+    assert list_patterns(warehouse.config) == [("1", "payroll")]
 
 
 def test_a_table_of_the_user_s_own_types_is_listed_and_keeps_them(warehouse: Warehouse) -> None:
@@ -66,9 +61,9 @@ def test_a_table_of_the_user_s_own_types_is_listed_and_keeps_them(warehouse: War
         "CREATE TABLE d_application_tag (id String, resource_tracking Nullable(String)) ENGINE = MergeTree ORDER BY id"
     )
     warehouse.client.command("INSERT INTO d_application_tag VALUES ('A-7', 'payroll'), ('A-8', NULL)")
-    assert list_tags(warehouse.config) == [("A-7", "payroll"), ("A-8", "")]
-    import_tags(warehouse.config, tags((7, "shop")))
-    assert list_tags(warehouse.config) == [("7", "shop")]
+    assert list_patterns(warehouse.config) == [("A-7", "payroll"), ("A-8", "")]
+    import_patterns(warehouse.config, tags((7, "shop")))
+    assert list_patterns(warehouse.config) == [("7", "shop")]
     assert (
         warehouse.scalar("SELECT type FROM system.columns WHERE table = 'd_application_tag' AND name = 'id'")
         == "String"
@@ -80,7 +75,7 @@ def test_a_table_with_other_columns_is_not_emptied(warehouse: Warehouse) -> None
         f"CREATE TABLE {TABLE} (id UInt64, resource_tracking String, owner String) ENGINE = MergeTree ORDER BY id"
     )
     with pytest.raises(WarehouseError, match=r"columns of its own \(owner\)"):
-        import_tags(warehouse.config, tags((1, "payroll")))
+        import_patterns(warehouse.config, tags((1, "payroll")))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +95,8 @@ def test_a_file_that_is_not_a_list_of_patterns_is_refused_with_its_line(
 ) -> None:
     path = tmp_path / "patterns.csv"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(WarehouseError) as refused:
-        read_tags(path)
+    with pytest.raises(PatternFileError) as refused:
+        read_patterns(path)
     assert fault in str(refused.value)
     assert str(path) in str(refused.value)
 
@@ -109,7 +104,7 @@ def test_a_file_that_is_not_a_list_of_patterns_is_refused_with_its_line(
 def test_a_file_with_a_byte_order_mark_and_more_columns_is_read(tmp_path: Path) -> None:
     path = tmp_path / "patterns.csv"
     path.write_text("\ufeffresource_tracking,id,owner\r\npayroll,1,me\r\n", encoding="utf-8")
-    assert read_tags(path) == tags((1, "payroll"))
+    assert read_patterns(path) == tags((1, "payroll"))
 
 
 def test_duplicates_blanks_and_contained_patterns_are_reported() -> None:
@@ -123,18 +118,18 @@ def test_duplicates_blanks_and_contained_patterns_are_reported() -> None:
 
 def test_a_clean_set_has_nothing_to_report() -> None:
     found = find_oddities(tags((1, "payroll"), (2, "shop")))
-    assert found.is_clean
     assert list(describe(found)) == []
 
 
 def test_patterns_nested_in_each_other_are_told_in_little_memory_and_few_words() -> None:
     """The first 300 took 1.1 GB; as many characters as there may be are to stay as cheap."""
     measured = (
-        "from azure_billing_warehouse.patterns.table import ApplicationTag, describe, find_oddities\n"
+        "from azure_billing_warehouse.patterns.oddities import describe, find_oddities\n"
+        "from azure_billing_warehouse.patterns.pattern import Pattern\n"
         # Of this process alone, where resource.getrusage begins with the memory of the one that started it.
         "def peak(): return next(int(line.split()[1]) for line in open('/proc/self/status') if 'VmHWM' in line)\n"
         "before = peak()\n"
-        "tags = [ApplicationTag(id=n, resource_tracking='a' * n) for n in range(1, 901)]\n"
+        "tags = [Pattern(n, 'a' * n) for n in range(1, 901)]\n"
         "print('\\n'.join(describe(find_oddities(tags))))\n"
         "print((peak() - before) / 1024)"
     )
@@ -179,8 +174,8 @@ def test_an_export_has_no_cell_that_a_spreadsheet_runs_and_comes_back_unchanged(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     given = tags(*((number - 3, text) for number, text in enumerate(CELLS)))
-    import_tags(warehouse.config, given)
-    before = list_tags(warehouse.config)
+    import_patterns(warehouse.config, given)
+    before = list_patterns(warehouse.config)
     connection = {
         "CLICKHOUSE_HOST": warehouse.config.host,
         "CLICKHOUSE_PORT": str(warehouse.config.port),
@@ -194,9 +189,9 @@ def test_an_export_has_no_cell_that_a_spreadsheet_runs_and_comes_back_unchanged(
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     path = tmp_path / "export.csv"
     path.write_bytes(listed.stdout_bytes)
-    assert sorted(read_tags(path), key=lambda tag: tag.id) == given
+    assert sorted(read_patterns(path), key=lambda tag: tag.id) == given
     assert CliRunner(env=connection).invoke(main, ["patterns", "import", str(path)]).exit_code == 0
-    assert list_tags(warehouse.config) == before
+    assert list_patterns(warehouse.config) == before
 
 
 def test_contained_patterns_are_found_among_ten_thousand() -> None:

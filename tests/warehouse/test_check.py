@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 from click.testing import CliRunner
 from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
 
+from azure_billing_warehouse.check.checks import CHECKS, check_id
 from azure_billing_warehouse.check.expectations import Expectations
-from azure_billing_warehouse.check.verdict import check, same_cost
+from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.cli import main
+from azure_billing_warehouse.costs import same_cost
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -77,6 +80,10 @@ def quality_of(month: MonthCheck) -> Quality:
     return month.quality
 
 
+def texts(month: MonthCheck) -> list[str]:
+    return [problem.text for problem in month.problems]
+
+
 def load_august(warehouse: Warehouse) -> None:
     """Three staged rows, of which two are equal, two rejected ones, one audit row."""
     warehouse.stage([1.5, 2.25, 2.25])
@@ -97,46 +104,61 @@ def test_a_month_that_adds_up_is_ok_and_shows_its_parts(warehouse: Warehouse) ->
 
 
 @pytest.mark.parametrize(
-    ("fault", "problem"),
+    ("check_id", "fault", "problem"),
     [
         (
+            "C6",
             f"DELETE FROM {DETAIL} WHERE row_number = 2",
             "3 rows were sent to stg_azure_billing_detail, 2 are there: 1 missing",
         ),
         (
+            "C12",
             f"ALTER TABLE {DETAIL} UPDATE extended_cost = 2.26 WHERE row_number = 2",
             "a cost of 6.0 was staged, the table holds 6.01",
         ),
         (
+            "C6",
             f"INSERT INTO {DETAIL} ({KEY}, row_number) SELECT {KEY}, 99 FROM {MONTH}",
             "3 rows were sent to stg_azure_billing_detail, 4 are there: 1 too many",
         ),
         (
+            "C7",
             f"DELETE FROM {ISSUE} WHERE row_number = 4 AND rule = 'R1'",
             "2 rejected rows were sent to dq_billing_issue, 1",
         ),
-        (f"DELETE FROM {ISSUE} WHERE row_number = 4 AND rule = 'R5'", "4 findings were sent to dq_billing_issue, 3"),
         (
+            "C8",
+            f"DELETE FROM {ISSUE} WHERE row_number = 4 AND rule = 'R5'",
+            "4 findings were sent to dq_billing_issue, 3",
+        ),
+        (
+            "C13",
             f"ALTER TABLE {ISSUE} UPDATE extended_cost = 4 WHERE row_number = 4",
             "a cost of 4.25 was rejected, dq_billing_issue holds 4.0",
         ),
-        ("DELETE FROM dq_tagging_audit WHERE conflict", "2 audit rows were sent to dq_tagging_audit, 1 are there"),
-        (f"ALTER TABLE {MONTH} UPDATE extended_cost = 10.26 WHERE 1", "the API gave a cost of 10.2599999"),
         (
+            "C9",
+            "DELETE FROM dq_tagging_audit WHERE conflict",
+            "2 audit rows were sent to dq_tagging_audit, 1 are there",
+        ),
+        ("C11", f"ALTER TABLE {MONTH} UPDATE extended_cost = 10.26 WHERE 1", "the API gave a cost of 10.2599999"),
+        (
+            "C11",
             f"ALTER TABLE {MONTH} UPDATE extended_cost = NULL WHERE 1",
             "the month row doesn't say what cost the API gave",
         ),
-        (f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, the mapper received 5"),
-        (f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, 5 were staged or rejected"),
-        (f"DELETE FROM {MONTH} WHERE 1", "no month row came: its load broke off, or is running"),
+        ("C4", f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, the mapper received 5"),
+        ("C5", f"ALTER TABLE {MONTH} UPDATE row_count = 6 WHERE 1", "the API gave 6 rows, 5 were staged or rejected"),
+        ("C3", f"DELETE FROM {MONTH} WHERE 1", "no month row came: its load broke off, or is running"),
     ],
 )
-def test_a_fault_made_by_hand_is_found(warehouse: Warehouse, fault: str, problem: str) -> None:
+def test_a_fault_made_by_hand_is_found(warehouse: Warehouse, check_id: str, fault: str, problem: str) -> None:
     load_august(warehouse)
     warehouse.client.command(fault, settings={"mutations_sync": 1})
     month = only_month(warehouse)
     assert month.status == "fails"
-    assert problem in "; ".join(month.problems)
+    assert problem in "; ".join(texts(month))
+    assert problem in "; ".join(found.text for found in month.problems if found.check == check_id)
 
 
 def test_a_half_loaded_month_fails_and_the_view_shows_the_one_before(warehouse: Warehouse) -> None:
@@ -278,6 +300,24 @@ def test_json_has_the_figures_of_each_month(warehouse: Warehouse) -> None:
     assert verdict["status"] == "ok"
     assert (month["enrollment_number"], month["billing_month"]) == (ENROLLMENT, AUGUST.isoformat())
     assert float(month["snapshot"]["month_row"]["extended_cost"]) == 10.25
+
+
+def test_table_and_json_give_the_id_of_each_check_that_fails(warehouse: Warehouse) -> None:
+    load_august(warehouse)
+    warehouse.client.command("DELETE FROM dq_tagging_audit WHERE conflict", settings={"mutations_sync": 1})
+    text = "2 audit rows were sent to dq_tagging_audit, 1 are there: 1 missing"
+    (month,) = json.loads(run(warehouse.config, "check", "--format", "json").output)["months"]
+    assert month["problems"] == [{"check": "C9", "text": text}]
+    assert f"\n  fails C9: {text}\n" in run(warehouse.config, "check").output
+
+
+def test_operations_says_of_each_check_what_must_hold_and_what_to_do() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (C\d+) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    stated = {check_id(each): (each.__doc__ or "").splitlines()[0].rstrip(".") for each in CHECKS}
+    assert len(stated) == len(CHECKS)
+    assert {name: must_hold for name, must_hold, _ in rows} == stated
+    assert len(rows) == len(stated)
 
 
 def test_the_installed_command_ends_with_the_sentence_and_no_password(warehouse: Warehouse) -> None:

@@ -19,7 +19,8 @@ from azure_billing_warehouse.check.expectations import Expectations
 from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.clickhouse import WarehouseError, connect
 from azure_billing_warehouse.config import ClickHouseConfig
-from azure_billing_warehouse.patterns.table import ApplicationTag, import_tags, list_tags
+from azure_billing_warehouse.patterns.pattern import Pattern
+from azure_billing_warehouse.patterns.table import import_patterns, list_patterns
 from azure_billing_warehouse.prune import prune
 from azure_billing_warehouse.schema import create
 from azure_billing_warehouse.schema.create import ensure_tables, statements
@@ -98,9 +99,9 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
     on_cluster: Warehouse, sent: Sent, clickhouse: ClickHouse
 ) -> None:
     config = on_cluster.config
-    import_tags(config, [ApplicationTag(id=1, resource_tracking="old")])
-    import_tags(config, [ApplicationTag(id=2, resource_tracking="vm1")])
-    assert list_tags(config) == [("2", "vm1")]
+    import_patterns(config, [Pattern(1, "old")])
+    import_patterns(config, [Pattern(2, "vm1")])
+    assert list_patterns(config) == [("2", "vm1")]
 
     guard = LoadGuard(config, ProcessingConfig(output="arrow"), now=lambda: SECOND)
     guard.claim([SnapshotKey(ENROLLMENT, AUGUST, SECOND)])
@@ -221,19 +222,19 @@ def test_create_and_the_import_of_patterns_stop_at_an_incomplete_host(
 ) -> None:
     config = on_cluster.config
     assert cluster.find_incomplete_hosts(on_cluster.client, "sandbox", config.database, ["azure_billing_detail"]) == {}
-    import_tags(config, [ApplicationTag(id=1, resource_tracking="old")])
+    import_patterns(config, [Pattern(1, "old")])
     for module in ("schema.create", "patterns.table"):
         path = f"azure_billing_warehouse.{module}.find_incomplete_hosts"
         monkeypatch.setattr(path, lambda *_: {"ch2:9000": ["d_application_tag"]})
     with pytest.raises(WarehouseError, match=r"The host ch2:9000 of cluster sandbox lacks tables .* d_application_tag"):
         ensure_tables(config)
     with pytest.raises(WarehouseError, match="The host ch2:9000 of cluster sandbox lacks the table"):
-        import_tags(config, [ApplicationTag(id=2, resource_tracking="new")])
-    assert list_tags(config) == [("1", "old")]
+        import_patterns(config, [Pattern(2, "new")])
+    assert list_patterns(config) == [("1", "old")]
 
 
 def test_the_patterns_reach_every_host_before_any_shows_them(on_cluster: Warehouse, sent: Sent) -> None:
-    import_tags(on_cluster.config, [ApplicationTag(id=1, resource_tracking="a")])
+    import_patterns(on_cluster.config, [Pattern(1, "a")])
     first = [
         re.sub(r"_tag/[0-9a-f]{32}", "_tag/ID", statement) for statement in sent if "d_application_tag" in statement
     ]
@@ -247,7 +248,7 @@ def test_the_patterns_reach_every_host_before_any_shows_them(on_cluster: Warehou
         f"CREATE TABLE {incoming} ON CLUSTER `sandbox` AS {table} ENGINE = {engine} ORDER BY (id, resource_tracking)"
     )
     assert create in first
-    import_tags(on_cluster.config, [ApplicationTag(id=2, resource_tracking="b")])
+    import_patterns(on_cluster.config, [Pattern(2, "b")])
     paths = re.findall(r"d_application_tag/([0-9a-f]{32})'", " ".join(sent))
     assert len(set(paths)) == 2  # dropped by and by, a table's path can't be that of the next
 

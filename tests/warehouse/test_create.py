@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from warehouse.loading import AUGUST
 
 from azure_billing_warehouse.check.expectations import Expectations
 from azure_billing_warehouse.check.verdict import check
-from azure_billing_warehouse.clickhouse import WarehouseError, connect
+from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
 from azure_billing_warehouse.schema.column_types import holds
 from azure_billing_warehouse.schema.create import ensure_tables, statements
 from azure_billing_warehouse.tables import WAREHOUSE_TABLES, AzureBillingDetail
@@ -186,6 +188,26 @@ def test_a_connection_error_says_host_port_database_and_cause_but_never_the_pass
     assert f"ClickHouse at {unusable.host}:{unusable.port}, database {unusable.database}" in sentence
     assert cause in sentence
     assert unusable.password.get_secret_value() not in sentence
+
+
+def test_what_the_server_says_is_told_without_its_version_and_the_address(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError) as failed, explained(warehouse.config, "read the numbers"):
+        warehouse.client.query("SELECT no_such_column FROM numbers(1)")
+    place = f"ClickHouse at {warehouse.config.host}:{warehouse.config.port}, database {warehouse.config.database}"
+    sentence = str(failed.value)
+    assert sentence.startswith(f"{place}: can't read the numbers: Unknown expression identifier `no_such_column`")
+    assert not [part for part in ("version", "http", "DB::Exception", "UNKNOWN_IDENTIFIER") if part in sentence]
+
+
+@pytest.mark.parametrize(
+    ("password", "told"), [("x", "Syntax error"), ("Syntax", "*** error"), ("Syn", "Syntax error")]
+)
+def test_the_password_is_masked_but_not_in_words_that_it_is_a_part_of(
+    warehouse: Warehouse, password: str, told: str
+) -> None:
+    config = warehouse.config.model_copy(update={"password": SecretStr(password)})
+    with pytest.raises(WarehouseError, match=rf"can't read: {re.escape(told)}: "), explained(config, "read"):
+        warehouse.client.query("SELECT x y z FROM numbers(1)")
 
 
 def test_an_unknown_database_is_named_with_what_makes_it(config: ClickHouseConfig) -> None:

@@ -1,4 +1,4 @@
-"""Reads of each snapshot what its month row says and what is in the tables; what that means is in `verdict`."""
+"""Reads of each snapshot what its month row says and what is in the tables; what that means is in `checks`."""
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from azure_billing_warehouse.check.expectations import Known
 from azure_billing_warehouse.clickhouse import explained
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
-from azure_billing_warehouse.schema.views import SNAPSHOTS
+from azure_billing_warehouse.schema.views import SNAPSHOTS, whole
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class MonthRow(BaseModel):
     rejected_extended_cost: float
     issue_count: int
     audit_count: int
+    whole: bool
+    """Whether all rows of the extraction reached the mapper, and each was staged or rejected: `views.whole`."""
 
 
 class Snapshot(BaseModel):
@@ -56,16 +58,19 @@ class Snapshot(BaseModel):
     snapshot_at: dt.datetime
     month_row: MonthRow | None = None
     complete: bool = False
+    """Whether it is whole and each staged row is in the table, by the view azure_billing_snapshot."""
+    published: bool = False
+    """Whether it is the one that the views show, by that view."""
     delivered_row_count: int = 0
-    """Rows in staging, those that were delivered again and not merged yet counted each time."""
+    """Rows in stg_azure_billing_detail, those that were delivered again and not merged yet counted each time."""
     delivered_at: dt.datetime | None = None
-    """When the last row was delivered to staging, by ClickHouse's clock; None if there is none."""
+    """When the last row was delivered to stg_azure_billing_detail, by ClickHouse's clock; None if there is none."""
     distinct_row_count: int = 0
-    """Rows in staging, each counted once."""
+    """Rows in stg_azure_billing_detail, each counted once."""
     no_number_row_count: int = 0
-    """Rows in staging whose cost is NaN or infinite: no sum holds them."""
+    """Rows in stg_azure_billing_detail whose cost is NaN or infinite: no sum holds them."""
     extended_cost: float = 0.0
-    """Cost of the distinct rows in staging."""
+    """Cost of the distinct rows in stg_azure_billing_detail."""
     rejected_row_count: int = 0
     """Rows with a finding that rejected them."""
     rejected_extended_cost: float = 0.0
@@ -97,15 +102,15 @@ class Snapshot(BaseModel):
 
 
 def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None = None) -> list[Snapshot]:
-    """Every snapshot of which there is a month row or any other row, oldest first.
+    """Read every snapshot of which there is a month row or any other row, oldest first.
 
     Args:
-        client: connection to the database.
-        config: the configuration of the connection.
-        since: first month that is wanted; all months if None.
+        client: Connection to the database.
+        config: The configuration of the connection.
+        since: First month that is wanted; all months if None.
 
     Raises:
-        WarehouseError: the tables can't be read.
+        WarehouseError: The tables can't be read.
     """
     found: dict[tuple[Any, ...], Snapshot] = {}
     with explained(config, "read the snapshots"):
@@ -118,15 +123,15 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
 
 
 def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[str, Known]:
-    """What the warehouse knows of each enrollment, by its number.
+    """Read what the warehouse knows of each enrollment, by its number.
 
     Args:
-        client: connection to the database.
-        config: the configuration of the connection.
-        now: the time of ClickHouse's clock, with what snapshots may be later.
+        client: Connection to the database.
+        config: The configuration of the connection.
+        now: The time of ClickHouse's clock, with what snapshots may be later.
 
     Raises:
-        WarehouseError: the tables can't be read.
+        WarehouseError: The tables can't be read.
     """
     others = " UNION ALL ".join(
         f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)}"
@@ -146,7 +151,8 @@ def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime)
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
     if "received_row_count" not in row:
         return row
-    return {"complete": bool(row["complete"]), "month_row": MonthRow(**row)}
+    judged = {name: bool(row[name]) for name in ("complete", "published")}
+    return {**judged, "month_row": MonthRow(**row)}
 
 
 def _rows(client: Client, query: str, since: dt.date | None) -> Iterator[dict[str, Any]]:
@@ -168,7 +174,7 @@ def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
         f"any(extended_cost) AS row_cost FROM {issue} FINAL {of_interest} GROUP BY {_KEY}, row_number"
     )
     return (
-        f"SELECT {months}, complete FROM {qualified(config, SNAPSHOTS)} {of_interest}",
+        f"SELECT {months}, {whole()} AS whole, complete, published FROM {qualified(config, SNAPSHOTS)} {of_interest}",
         f"""SELECT {_KEY}, count() AS delivered_row_count, max(create_at) AS delivered_at
         FROM {detail} {of_interest} GROUP BY {_KEY}""",
         f"""SELECT {_KEY}, count() AS distinct_row_count,

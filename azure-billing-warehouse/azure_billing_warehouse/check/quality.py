@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clickhouse_connect.driver.binding import quote_identifier
 from pydantic import BaseModel
 
 from azure_billing_warehouse.clickhouse import explained
-from azure_billing_warehouse.schema.ddl import is_in, qualified, quoted
+from azure_billing_warehouse.costs import same_cost
+from azure_billing_warehouse.schema.ddl import is_in, qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, text_column
 
 if TYPE_CHECKING:
@@ -89,9 +91,9 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, p
         WarehouseError: the table can't be read.
     """
     columns = [column for column in AzureBillingDetail.columns() if column.name in IMPORTANT_COLUMNS]
-    filled = [f"countIf({_is_filled(column)}) AS {quoted(f'filled {column.name}')}" for column in columns]
+    filled = [f"countIf({_is_filled(column)}) AS {quote_identifier(f'filled {column.name}')}" for column in columns]
     compared = ", ".join(
-        quoted(column.name)
+        quote_identifier(column.name)
         for column in AzureBillingDetail.sent_columns()
         if column.name not in AzureBillingDetail.order_by and column.clickhouse.type != "JSON"
     )
@@ -143,21 +145,18 @@ def read_changes(
 
 
 _COUNTS = ("row_count_before", "row_count", "extended_cost_before", "extended_cost")
-# Two sums of the same costs in another order differ in their last digits.
-_SAME_COST = 1e-6
 
 
 def _is_changed(change: ApplicationChange) -> bool:
-    return (
-        change.row_count != change.row_count_before
-        or not abs(change.extended_cost - change.extended_cost_before) <= _SAME_COST  # also if it is no number
+    return change.row_count != change.row_count_before or not same_cost(
+        change.extended_cost, change.extended_cost_before
     )
 
 
 def _is_filled(column: Column) -> str:
     # A JSON column is empty where it has dropped nulls or refused the object; what a row has, its text column says.
     name = text_column(column.name) if column.clickhouse.type == "JSON" else column.name
-    return f"notEmpty(trimBoth(ifNull({quoted(name)}, '')))"
+    return f"notEmpty(trimBoth(ifNull({quote_identifier(name)}, '')))"
 
 
 def _parameters(snapshot: Snapshot) -> dict[str, str]:

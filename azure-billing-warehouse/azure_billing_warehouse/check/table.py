@@ -11,9 +11,9 @@ from azure_billing_warehouse.check.expectations import say_age
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from azure_billing_warehouse.check.expectations import EnrollmentCheck
+    from azure_billing_warehouse.check.checks import Problem
     from azure_billing_warehouse.check.ledger import Snapshot
-    from azure_billing_warehouse.check.verdict import CheckResult, MonthCheck, Restatement
+    from azure_billing_warehouse.check.verdict import CheckResult, EnrollmentCheck, MonthCheck, Restatement
 
 _HEADINGS = ("enrollment", "month", "", "API rows", "staged", "rejected", "missing", "API cost", "staged", "rejected")
 _PART_HEADINGS = (
@@ -60,7 +60,7 @@ def render(result: CheckResult) -> str:
     failing = [month for month in months if month.status == "fails"]
     verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
     verdict += "".join(
-        f" Enrollment {enrollment.enrollment_number}: {problem}."
+        f" Enrollment {enrollment.enrollment_number}: {problem.text}."
         for enrollment in result.enrollments
         for problem in enrollment.problems
     )
@@ -72,9 +72,7 @@ def _newest_load(enrollment: EnrollmentCheck) -> str:
     said = "none"
     if at is not None and age is not None:
         said = f"{at:%Y-%m-%d %H:%M:%S} UTC, {say_age(dt.timedelta(seconds=age))} ago"
-    return "\n".join(
-        [f"{enrollment.enrollment_number}  {said}", *(f"  fails: {problem}" for problem in enrollment.problems)]
-    )
+    return "\n".join([f"{enrollment.enrollment_number}  {said}", *map(_failure, enrollment.problems)])
 
 
 def _sums(month: MonthCheck) -> tuple[str, ...]:
@@ -121,12 +119,16 @@ def _name(month: MonthCheck) -> tuple[str, str]:
 
 
 def _remarks(month: MonthCheck) -> Iterator[str]:
-    lines = [*(f"  fails: {problem}" for problem in month.problems), *(f"  note: {note}" for note in month.notes)]
+    lines = [*map(_failure, month.problems), *(f"  note: {note}" for note in month.notes)]
     if month.restatement:
         lines += list(_restated(month.restatement))
     if lines:
         yield f"\n{month.enrollment_number} {month.billing_month:%Y-%m}"
         yield from lines
+
+
+def _failure(problem: Problem) -> str:
+    return f"  fails {problem.check}: {problem.text}"
 
 
 def _restated(restatement: Restatement) -> Iterator[str]:

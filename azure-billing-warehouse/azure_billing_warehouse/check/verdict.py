@@ -1,28 +1,15 @@
-"""Tells whether each month adds up: the API's rows and cost, those staged and those rejected; reading is in `ledger`.
-
-Costs are the same when they differ by no more than 1e-6 and 1e-12 of the larger one, together: the tap's sum is exact,
-the sums of Float64 columns are not.
-"""
+"""Puts together the verdict on each month and enrollment; what can be wrong is in `checks`, reading is in `ledger`."""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
-from azure_billing_warehouse.check.expectations import (
-    EnrollmentCheck,
-    Expectations,
-    Known,
-    find_fall,
-    find_future,
-    judge_enrollment,
-    months_between,
-)
+from azure_billing_warehouse.check.checks import EnrollmentFacts, MonthFacts, Problem, find_problems
+from azure_billing_warehouse.check.expectations import Expectations, Known, months_between
 from azure_billing_warehouse.check.ledger import Snapshot, read_enrollments, read_snapshots
 from azure_billing_warehouse.check.quality import ApplicationChange, Quality, read_changes, read_quality
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
@@ -30,15 +17,11 @@ from azure_billing_warehouse.config import MAX_CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from decimal import Decimal
 
     from clickhouse_connect.driver.client import Client
 
-    from azure_billing_warehouse.check.ledger import MonthRow
     from azure_billing_warehouse.config import ClickHouseConfig
 
-ABSOLUTE_TOLERANCE = 1e-6
-RELATIVE_TOLERANCE = 1e-12
 FALLEN_PERCENT = 5.0
 """Points by which a column may be less filled than in the month before without being mentioned."""
 
@@ -61,7 +44,7 @@ class MonthCheck(BaseModel):
     enrollment_number: str
     billing_month: dt.date
     status: Literal["ok", "fails"]
-    problems: list[str]
+    problems: list[Problem]
     notes: list[str]
     snapshot: Snapshot | None
     published_snapshot_at: dt.datetime | None
@@ -70,6 +53,20 @@ class MonthCheck(BaseModel):
     redelivered_row_count: int
     quality: Quality | None
     restatement: Restatement | None
+
+
+class EnrollmentCheck(BaseModel):
+    """The verdict on an enrollment as a whole: which months are expected, and how old its newest load is."""
+
+    enrollment_number: str
+    status: Literal["ok", "fails"]
+    problems: list[Problem]
+    first_month: dt.date
+    last_month: dt.date
+    """The months that are expected; others that are there are checked too."""
+    newest_load_at: dt.datetime | None
+    """Start of the newest complete load, of whichever month; None if there is none."""
+    newest_load_age_seconds: float | None
 
 
 class CheckResult(BaseModel):
@@ -88,16 +85,16 @@ def check(
     """Check the newest snapshot of every month, and whether every month that is expected is there.
 
     Args:
-        config: where the tables are.
-        patterns_table: see `read_quality`.
-        since: first month that is checked; all months if None.
-        expected: what the warehouse should hold; see `Expectations` for what it is by default.
+        config: Where the tables are.
+        patterns_table: See `read_quality`.
+        since: First month that is checked; all months if None.
+        expected: What the warehouse should hold; see `Expectations` for what it is by default.
 
     Returns:
         The verdict, None if there is no month to judge.
 
     Raises:
-        WarehouseError: it can't be told, since ClickHouse or its tables can't be read.
+        WarehouseError: ClickHouse or its tables can't be read.
     """
     expected = expected or Expectations()
     with connect(config) as client:
@@ -107,14 +104,14 @@ def check(
         snapshots = read_snapshots(client, config, since)
         numbers = expected.enrollments or {*known, *(snapshot.enrollment_number for snapshot in snapshots)}
         enrollments = [
-            judge_enrollment(number, known.get(number, Known()), expected, now) for number in sorted(numbers)
+            _check_enrollment(number, known.get(number, Known()), expected, now) for number in sorted(numbers)
         ]
         months = [
             _check_month(client, config, list(group), patterns_table=patterns_table, expected=expected, now=now)
             for (number, _), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2])
             if number in numbers
         ]
-    months += _missing_months(enrollments, months, since)
+    months += _missing_months(enrollments, months, since, expected, now)
     months.sort(key=lambda month: (month.enrollment_number, month.billing_month))
     for before, month in itertools.pairwise(month for month in months if month.quality):
         if before.enrollment_number == month.enrollment_number:
@@ -125,17 +122,38 @@ def check(
     return CheckResult(status="fails" if failed else "ok", checked_at=now, enrollments=enrollments, months=months)
 
 
+def _check_enrollment(number: str, known: Known, expected: Expectations, now: dt.datetime) -> EnrollmentCheck:
+    current = now.date().replace(day=1)
+    last = min(expected.last_month or current, current)
+    age = max(dt.timedelta(0), now - known.newest_load_at) if known.newest_load_at else None
+    problems = find_problems(EnrollmentFacts(age, expected.max_age))
+    return EnrollmentCheck(
+        enrollment_number=number,
+        status="fails" if problems else "ok",
+        problems=problems,
+        first_month=expected.first_month or known.first_month or last,
+        last_month=last,
+        newest_load_at=known.newest_load_at,
+        newest_load_age_seconds=age.total_seconds() if age is not None else None,
+    )
+
+
 def _missing_months(
-    enrollments: Sequence[EnrollmentCheck], months: Sequence[MonthCheck], since: dt.date | None
+    enrollments: Sequence[EnrollmentCheck],
+    months: Sequence[MonthCheck],
+    since: dt.date | None,
+    expected: Expectations,
+    now: dt.datetime,
 ) -> list[MonthCheck]:
     """A verdict for each month that is expected and of which there is nothing."""
     present = {(month.enrollment_number, month.billing_month) for month in months}
+    nothing = MonthFacts(snapshots=[], newest=None, published=None, expected=expected, now=now)
     return [
         MonthCheck(
             enrollment_number=enrollment.enrollment_number,
             billing_month=month,
             status="fails",
-            problems=["the month was never loaded: nothing of it is in the warehouse; run the tap for it"],
+            problems=find_problems(nothing),
             notes=[],
             snapshot=None,
             published_snapshot_at=None,
@@ -159,15 +177,13 @@ def _check_month(
     expected: Expectations,
     now: dt.datetime,
 ) -> MonthCheck:
-    complete = [snapshot for snapshot in snapshots if snapshot.complete]
-    published = complete[-1] if complete else None
+    published = next((snapshot for snapshot in snapshots if snapshot.published), None)
     newest = published if published and _is_overtaken(snapshots[-1], published) else snapshots[-1]
-    problems = [*find_future(newest, now), *find_problems(newest)]
+    problems = find_problems(MonthFacts(snapshots, newest, published, expected, now))
     notes = []
     if published is None:
         notes.append("no snapshot is complete: the view shows nothing of this month")
     else:
-        problems += find_fall(published, snapshots, expected)
         if published is not newest:
             notes.append(f"the view shows the snapshot of {published.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
             notes += _broken_off(newest, now)
@@ -177,6 +193,7 @@ def _check_month(
                 "it went by was ahead: the month was loaded whole after it. `azure-billing-warehouse prune "
                 "--broken-off` drops them once they are an hour old"
             )
+    complete = [snapshot for snapshot in snapshots if snapshot.complete]
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -211,59 +228,6 @@ def _broken_off(newest: Snapshot, now: dt.datetime) -> Iterator[str]:
             "its load broke off; run the load again, and if the month isn't extracted any more, "
             "`azure-billing-warehouse prune --broken-off` drops what is left of it"
         )
-
-
-def find_problems(snapshot: Snapshot) -> Iterator[str]:
-    """Every way in which a snapshot doesn't add up, as a sentence."""
-    month = snapshot.month_row
-    if month is None:
-        yield f"{snapshot.distinct_row_count} rows are staged and no month row came: its load broke off, or is running"
-        return
-    if month.received_row_count != month.row_count:
-        yield f"the API gave {month.row_count} rows, the mapper received {month.received_row_count}"
-    if (judged := month.staged_row_count + month.rejected_row_count) != month.row_count:
-        yield f"the API gave {month.row_count} rows, {judged} were staged or rejected"
-    counts = (
-        ("rows", "stg_azure_billing_detail", month.staged_row_count, snapshot.distinct_row_count),
-        ("rejected rows", "dq_billing_issue", month.rejected_row_count, snapshot.rejected_row_count),
-        ("findings", "dq_billing_issue", month.issue_count, snapshot.issue_count),
-        ("audit rows", "dq_tagging_audit", month.audit_count, snapshot.audit_count),
-    )
-    for what, table, sent, present in counts:
-        if present != sent:
-            kind = f"{sent - present} missing" if present < sent else f"{present - sent} too many"
-            yield f"{sent} {what} were sent to {table}, {present} are there: {kind}"
-    yield from _find_cost_problems(month, snapshot)
-
-
-def _find_cost_problems(month: MonthRow, snapshot: Snapshot) -> Iterator[str]:
-    for table, count in (
-        ("stg_azure_billing_detail", snapshot.no_number_row_count),
-        ("dq_billing_issue", snapshot.no_number_rejected_count),
-        ("dq_tagging_audit", snapshot.no_number_audit_count),
-    ):
-        if count:
-            yield f"{count} rows in {table} have a cost that is no finite number, so that no sum can be compared"
-    given, kept = month.extended_cost, month.staged_extended_cost + month.rejected_extended_cost
-    if given is None:
-        yield "the month row doesn't say what cost the API gave: it can't be compared"
-    elif not same_cost(given, kept):
-        yield f"the API gave a cost of {given:f}, staged and rejected are {kept!r}"
-    if not same_cost(month.staged_extended_cost, snapshot.extended_cost):
-        yield f"a cost of {month.staged_extended_cost!r} was staged, the table holds {snapshot.extended_cost!r}"
-    if not same_cost(month.rejected_extended_cost, snapshot.rejected_extended_cost):
-        yield (
-            f"a cost of {month.rejected_extended_cost!r} was rejected, "
-            f"dq_billing_issue holds {snapshot.rejected_extended_cost!r}"
-        )
-
-
-def same_cost(one: float | Decimal, other: float | Decimal) -> bool:
-    """Whether two sums of cost are finite and the same within the tolerance; the difference is taken exactly."""
-    if not (math.isfinite(one) and math.isfinite(other)):
-        return False
-    first, second = Fraction(one), Fraction(other)
-    return abs(first - second) <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * max(abs(first), abs(second))
 
 
 def _restatement(client: Client, config: ClickHouseConfig, before: Snapshot, after: Snapshot) -> Restatement:

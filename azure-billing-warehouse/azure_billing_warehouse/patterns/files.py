@@ -1,4 +1,4 @@
-"""Tracking patterns as cells of a CSV file, so that no spreadsheet takes one for a formula."""
+"""Reads and writes tracking patterns as a CSV file, whose cells no spreadsheet takes for formulas."""
 
 from __future__ import annotations
 
@@ -7,35 +7,83 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.patterns.pattern import COLUMNS, MalformedPatternError, read_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from azure_billing_warehouse.patterns.pattern import Pattern
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
-def guarded(cell: str) -> str:
+class PatternFileError(OperatorError):
+    """A file has no patterns; the message names the file and what is wrong."""
+
+
+class MalformedLineError(PatternFileError):
+    """A line of a file isn't a pattern.
+
+    Args:
+        path: The file.
+        line: Number of the line, from 1, where the row ends.
+        pattern: What is wrong with its row.
+    """
+
+    def __init__(self, path: Path, line: int, pattern: MalformedPatternError) -> None:
+        super().__init__(f"{path}, line {line}: {pattern.column} is {pattern.value!r}: {pattern.fault}.")
+        self.pattern = pattern
+
+
+def read_patterns(path: Path) -> list[Pattern]:
+    """Read a CSV file with the columns id and resource_tracking, in its order; other columns are passed over.
+
+    Raises:
+        MalformedLineError: A line isn't a pattern.
+        PatternFileError: The file can't be read, or lacks a column.
+    """
+    rows, lines = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+                raise PatternFileError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
+            for row in reader:
+                number, text = (_unguarded(row[name] or "") for name in COLUMNS)
+                rows.append((number, text))
+                lines.append(reader.line_num)
+        return read_rows(rows)
+    except MalformedPatternError as malformed:
+        raise MalformedLineError(path, lines[malformed.row - 1], malformed) from malformed
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PatternFileError(f"{path} can't be read as CSV: {error}.") from error
+
+
+def _guarded(cell: str) -> str:
     """The cell as it is written: an apostrophe before what a spreadsheet would run (and before such apostrophes)."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def unguarded(cell: str) -> str:
-    """The cell as it was before `guarded`."""
+def _unguarded(cell: str) -> str:
+    """The cell as it was before `_guarded`."""
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def pattern_csv(rows: Iterable[tuple[str, str]]) -> str:
-    """The CSV of patterns.
+    """Write patterns as CSV.
 
     Args:
-        rows: Id and pattern of each.
+        rows: Id and text of each.
     """
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(("id", "resource_tracking"))
+    plain.writerow(COLUMNS)
     for number, pattern in rows:
         # A carriage return ends a row for those who read it, but isn't quoted where rows end with a line feed.
         writer = quoted if "\r" in f"{number}{pattern}" else plain
-        writer.writerow((guarded(number), guarded(pattern)))
+        writer.writerow((_guarded(number), _guarded(pattern)))
     return text.getvalue()

@@ -1,92 +1,76 @@
-"""Which patterns lie within others: an automaton over all of them (Aho-Corasick), in time and memory of their text."""
+"""What is odd about a set of tracking patterns, found and said; patterns within others are found by `containment`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
+from azure_billing_warehouse.patterns.containment import contained
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
-_MOST_TEXT = 500_000
-"""Characters; the automaton takes some 400 bytes for each that no other pattern begins with."""
-_FEW = 3
+    from azure_billing_warehouse.patterns.pattern import Pattern
 
 
-def contained(texts: Iterable[str], most_text: int = _MOST_TEXT) -> tuple[dict[str, list[str]], int]:
-    """Find the texts that others contain.
+class PatternOddities(BaseModel):
+    """What is odd about a set of patterns; nothing of it keeps the set from being used."""
 
-    Args:
-        texts: Distinct texts, none empty.
-        most_text: Characters of all texts that are compared; the longest texts beyond it are not.
-
-    Returns:
-        Each contained text -> up to three that contain it, the shortest first; and how many texts were not compared.
-    """
-    compared: list[str] = []
-    room = most_text
-    ordered = sorted(texts, key=len)
-    for text in ordered:
-        room -= len(text)
-        if room < 0:
-            break
-        compared.append(text)
-    automaton = _Automaton(compared)
-    within: dict[str, list[str]] = defaultdict(list)
-    for text in compared:
-        for other in automaton.within(text):
-            if len(within[other]) < _FEW:
-                within[other].append(text)
-    return dict(within), len(ordered) - len(compared)
+    duplicate_ids: dict[int, list[str]]
+    """Id -> the patterns that have it: the first one read wins."""
+    blank_ids: list[int]
+    """Ids of patterns that are blank: they are skipped."""
+    same_text: dict[str, list[int]]
+    """Pattern in upper case -> the ids it has: it is one pattern, with the lowest id."""
+    contained: dict[str, list[str]]
+    """Pattern in upper case -> a few of those that contain it: where they match, it matches too."""
+    not_compared: int
+    """The longest patterns, of which that isn't known: all of them together have too much text."""
 
 
-class _Automaton:
-    """States are the beginnings of the texts, by number; 0 is the empty one."""
+def find_oddities(patterns: Sequence[Pattern]) -> PatternOddities:
+    """Find duplicates, blanks and patterns within others; time and memory grow with the text, not with the pairs."""
+    by_id: dict[int, list[str]] = defaultdict(list)
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for pattern in patterns:
+        by_id[pattern.id].append(pattern.resource_tracking)
+        by_text[pattern.resource_tracking.upper()].append(pattern.id)
+    within, not_compared = contained([text for text in by_text if text.strip()])
+    return PatternOddities(
+        duplicate_ids={number: texts for number, texts in by_id.items() if len(texts) > 1},
+        blank_ids=[pattern.id for pattern in patterns if not pattern.resource_tracking.strip()],
+        same_text={text: ids for text, ids in by_text.items() if text.strip() and len(ids) > 1},
+        contained=within,
+        not_compared=not_compared,
+    )
 
-    def __init__(self, texts: list[str]) -> None:
-        self._next: dict[tuple[int, str], int] = {}
-        self._text: list[str | None] = [None]  # of each state, the text that it is
-        for text in texts:
-            state = 0
-            for character in text:
-                following = self._next.setdefault((state, character), len(self._text))
-                if following == len(self._text):
-                    self._text.append(None)
-                state = following
-            self._text[state] = text
-        # Of each state: the longest other state that it ends with, and the longest text that it ends with.
-        self._shorter = [0] * len(self._text)
-        self._longest: list[str | None] = [None] * len(self._text)
-        self._link(max(map(len, texts), default=0))
 
-    def _link(self, longest: int) -> None:
-        level = [(state, character, to) for (state, character), to in self._next.items() if state == 0]
-        following: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        for (state, character), to in self._next.items():
-            following[state].append((state, character, to))
-        for _ in range(longest):
-            for state, character, to in level:
-                self._shorter[to] = self._step(self._shorter[state], character) if state else 0
-                self._longest[to] = self._text[to] or self._longest[self._shorter[to]]
-            level = [edge for _, _, to in level for edge in following[to]]
+def describe(oddities: PatternOddities) -> Iterator[str]:
+    """Say a sentence for each kind of oddity, with a few examples, shortened."""
+    if oddities.duplicate_ids:
+        examples = [f"{number} ({_few(map(_short, texts), 3)})" for number, texts in oddities.duplicate_ids.items()]
+        yield f"ids that stand at several patterns, so that it isn't said which wins: {_few(examples)}."
+    if oddities.blank_ids:
+        yield f"blank patterns, which are skipped: ids {_few(map(str, oddities.blank_ids))}."
+    if oddities.same_text:
+        examples = [f"{_short(text)} ({_few(map(str, ids), 3)})" for text, ids in oddities.same_text.items()]
+        yield f"patterns that stand at several ids, of which the lowest counts: {_few(examples)}."
+    if oddities.contained:
+        examples = [
+            f"{_short(text)} in {', '.join(map(_short, others))}" for text, others in oddities.contained.items()
+        ]
+        yield f"patterns that others contain, so that both match: {_few(examples)}."
+    if oddities.not_compared:
+        yield f"patterns too long to be looked for in each other: {oddities.not_compared}."
 
-    def _step(self, state: int, character: str) -> int:
-        while state and (state, character) not in self._next:
-            state = self._shorter[state]
-        return self._next.get((state, character), 0)
 
-    def within(self, text: str) -> dict[str, None]:
-        """Other texts that this one contains: of those that end at one place the longest, which contains the others.
+def _few(examples: Iterable[str], limit: int = 10) -> str:
+    listed = list(examples)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
 
-        So every text that lies within another is found in one at least.
-        """
-        found: dict[str, None] = {}
-        state = 0
-        for character in text:
-            state = self._step(state, character)
-            longest = self._longest[state]
-            if longest == text:
-                longest = self._longest[self._shorter[state]]
-            if longest is not None:
-                found[longest] = None
-        return found
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -167,7 +167,7 @@ def _verdict(content: Content) -> Iterator[str]:
         (
             f"{month.enrollment_number} {month.billing_month:%b %Y}",
             month.status,
-            "; ".join([*month.problems, *month.notes]),
+            "; ".join([*(problem.text for problem in month.problems), *month.notes]),
             *_counts(month.snapshot),
             _restated(month),
         )
@@ -178,15 +178,12 @@ def _verdict(content: Content) -> Iterator[str]:
 
 
 def _history(content: Content) -> Iterator[str]:
-    published = {
-        (month.enrollment_number, month.billing_month, month.published_snapshot_at) for month in content.verdict.months
-    }
     snapshots = sorted(content.snapshots, key=lambda snapshot: (snapshot.enrollment_number, snapshot.billing_month))
     labels = list(dict.fromkeys(_line(snapshot) for snapshot in snapshots))[-_MONTHS_OF_HISTORY:]
     dots = []
     for snapshot in snapshots:
         state = "superseded" if snapshot.complete else "not complete"
-        if snapshot.key in published:
+        if snapshot.published:
             state = "published"
         elif not snapshot.delivered_row_count and snapshot.month_row:
             state = "superseded"  # and pruned: only its month row is left

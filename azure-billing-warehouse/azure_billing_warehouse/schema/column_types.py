@@ -23,8 +23,8 @@ def holds(present: str, needed: str) -> bool:
     """Whether a column of type `present` takes every value of type `needed` as it is.
 
     Args:
-        present: the type of a column in ClickHouse, as system.columns gives it.
-        needed: the type that the table would have been made with.
+        present: The type of a column in ClickHouse, as system.columns gives it.
+        needed: The type that the table would have been made with.
     """
     present_base, present_null = _unwrapped(present)
     needed_base, needed_null = _unwrapped(needed)

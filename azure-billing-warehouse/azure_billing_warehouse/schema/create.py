@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import Column, StagingTable
+    from azure_billing_warehouse.tables import BillTable, Column
 
 
 class _About(NamedTuple):
@@ -90,11 +90,11 @@ def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: 
         )
 
 
-def _table_statements(client: Client, model: type[StagingTable], config: ClickHouseConfig) -> list[str]:
+def _table_statements(client: Client, model: type[BillTable], config: ClickHouseConfig) -> list[str]:
     """The statements that bring a model's tables up to this version.
 
     Raises:
-        WarehouseError: what is there can't hold the model's rows.
+        WarehouseError: What is there can't hold the model's rows.
     """
     needed = []
     for table, create in ddl.create_tables(model, config).items():
@@ -115,7 +115,7 @@ def _table_statements(client: Client, model: type[StagingTable], config: ClickHo
     return needed
 
 
-def _refuse_other_engine(table: str, model: type[StagingTable], about: _About, config: ClickHouseConfig) -> None:
+def _refuse_other_engine(table: str, model: type[BillTable], about: _About, config: ClickHouseConfig) -> None:
     """A table that keeps a batch delivered twice, or merges rows that are not one, would give wrong sums."""
     if config.cluster and table == model.table:
         fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
@@ -144,7 +144,7 @@ def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConf
 
 
 def _column_statements(
-    table: str, model: type[StagingTable], present: dict[str, str], config: ClickHouseConfig
+    table: str, model: type[BillTable], present: dict[str, str], config: ClickHouseConfig
 ) -> list[str]:
     missing = [column for column in model.columns() if column.name not in present]
     unfit = [
@@ -158,7 +158,7 @@ def _column_statements(
 
 
 def _refuse_columns(
-    table: str, model: type[StagingTable], unfit: list[Column], present: dict[str, str], config: ClickHouseConfig
+    table: str, model: type[BillTable], unfit: list[Column], present: dict[str, str], config: ClickHouseConfig
 ) -> None:
     faults = ", ".join(
         f"{column.name} is {present[column.name]} where {ddl.column_type(column, config)} is needed" for column in unfit

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clickhouse_connect.driver.binding import quote_identifier
+
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import Column, StagingTable
+    from azure_billing_warehouse.tables import BillTable, Column
 
 SNAPSHOT_KEY = BillingMonth.order_by
 """The columns that say which extraction of which month a row belongs to."""
 
-PARTITIONED: tuple[type[StagingTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
+PARTITIONED: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
 """Tables in which a snapshot is a partition, so that dropping one is a change of metadata."""
 
 _EMPTY_OBJECT = "'{}'"
-
-
-def quoted(name: str) -> str:
-    """A name as an identifier in SQL."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def literal(text: str) -> str:
@@ -35,13 +32,13 @@ def literal(text: str) -> str:
 
 
 def qualified(config: ClickHouseConfig, table: str) -> str:
-    """A table's name with its database, as it stands in SQL."""
-    return f"{quoted(config.database)}.{quoted(table)}"
+    """Write a table's name with its database, as SQL has it."""
+    return f"{quote_identifier(config.database)}.{quote_identifier(table)}"
 
 
 def on_cluster(config: ClickHouseConfig) -> str:
     """The clause that runs a statement on every host of the cluster; '' without a cluster."""
-    return f" ON CLUSTER {quoted(config.cluster)}" if config.cluster else ""
+    return f" ON CLUSTER {quote_identifier(config.cluster)}" if config.cluster else ""
 
 
 def is_in(config: ClickHouseConfig) -> str:
@@ -81,17 +78,17 @@ def column_type(column: Column, config: ClickHouseConfig) -> str:
     return "String" if _is_text_object(column, config) else column.clickhouse.type
 
 
-def partition_key(model: type[StagingTable]) -> tuple[str, ...]:
+def partition_key(model: type[BillTable]) -> tuple[str, ...]:
     """The columns by which a table is partitioned."""
     return SNAPSHOT_KEY if model in PARTITIONED else ()
 
 
 def create_database(config: ClickHouseConfig) -> str:
     """The statement that makes the database."""
-    return f"CREATE DATABASE IF NOT EXISTS {quoted(config.database)}{on_cluster(config)}"
+    return f"CREATE DATABASE IF NOT EXISTS {quote_identifier(config.database)}{on_cluster(config)}"
 
 
-def create_tables(model: type[StagingTable], config: ClickHouseConfig) -> dict[str, str]:
+def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str, str]:
     """Statement by name of each table that a model needs: one, or the local and the Distributed one on a cluster."""
     columns = [_definition(column, config) for column in model.columns()]
     table, local = model.table, local_name(config, model.table)
@@ -127,7 +124,8 @@ def add_column(table: str, column: Column, config: ClickHouseConfig) -> str:
 def modify_column(table: str, column: Column, config: ClickHouseConfig) -> str:
     """The statement that gives a column a type that holds what is written to it."""
     kind = column_type(column, config)
-    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} MODIFY COLUMN {quoted(column.name)} {kind}"
+    name = quote_identifier(column.name)
+    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} MODIFY COLUMN {name} {kind}"
 
 
 def rename_table(table: str, config: ClickHouseConfig) -> str:
@@ -159,7 +157,7 @@ def _definition(column: Column, config: ClickHouseConfig) -> str:
     default = _EMPTY_OBJECT if _is_text_object(column, config) else expression
     filled = f" DEFAULT {default}" if default else ""
     about = f" COMMENT {literal(column.description)}"
-    return f"{quoted(column.name)} {column_type(column, config)}{filled}{about}"
+    return f"{quote_identifier(column.name)} {column_type(column, config)}{filled}{about}"
 
 
 def _is_text_object(column: Column, config: ClickHouseConfig) -> bool:
@@ -167,4 +165,4 @@ def _is_text_object(column: Column, config: ClickHouseConfig) -> bool:
 
 
 def _names(columns: Sequence[str]) -> str:
-    return ", ".join(quoted(name) for name in columns)
+    return ", ".join(quote_identifier(name) for name in columns)

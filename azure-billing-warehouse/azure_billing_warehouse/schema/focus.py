@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.schema.ddl import literal, on_cluster, qualified, quoted
+from clickhouse_connect.driver.binding import quote_identifier
+
+from azure_billing_warehouse.schema.ddl import literal, on_cluster, qualified
 from azure_billing_warehouse.schema.views import DETAIL, fingerprint
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ class LookUp:
     """A table of constants from a CSV file of this package (source and licence: `focus_lookups/README.md`).
 
     Attributes:
-        table: name of the table in ClickHouse.
-        file: name of the file.
-        columns: header in the file -> column of the table; all are String.
-        key: columns by which it is joined; they are in lower case and without space around.
+        table: Name of the table in ClickHouse.
+        file: Name of the file.
+        columns: Header in the file -> column of the table; all are String.
+        key: Columns by which it is joined; they are in lower case and without space around.
     """
 
     table: str
@@ -223,11 +225,11 @@ def create_look_up(look_up: LookUp, config: ClickHouseConfig) -> str:
     """The statement that makes a look-up table with its rows, or replaces it; on a cluster each host has its own."""
     columns = list(look_up.columns.values())
     rows = ",\n    ".join(f"({', '.join(literal(value) for value in row)})" for row in look_up.rows())
-    structure = literal(", ".join(f"{quoted(column)} String" for column in columns))
+    structure = literal(", ".join(f"{quote_identifier(column)} String" for column in columns))
     # Up to 25.8 a COMMENT stands behind the SELECT only; without the alias it would be the one of `values`.
     return (
         f"CREATE OR REPLACE TABLE {qualified(config, look_up.table)}{on_cluster(config)}\n"
-        f"ENGINE = MergeTree\nORDER BY ({', '.join(quoted(column) for column in look_up.key)})\n"
+        f"ENGINE = MergeTree\nORDER BY ({', '.join(quote_identifier(column) for column in look_up.key)})\n"
         f"AS SELECT * FROM values({structure},\n    {rows}) AS look_up\n"
         f"COMMENT {literal(look_up_fingerprint(look_up))}"
     )

@@ -1,7 +1,8 @@
-"""The text of the views on the staging tables: which snapshots are complete, and their rows; nothing is run here.
+"""The text of the views on the tables of the bill: which snapshots are complete, and their rows; nothing is run here.
 
-A snapshot is complete when its month row is there, the API's rows all reached the mapper, and each row that the mapper
-staged is in the table, counted once however often it was delivered. Of each month the latest complete one is published.
+An extraction is whole when its month row is there and the API's rows all reached the mapper, which staged or rejected
+each. A snapshot is complete when it is whole and each staged row is in the table, counted once however often it was
+delivered. Of each month the latest complete snapshot is published. Whoever needs one of these takes it from here.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -11,15 +12,17 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified, quoted
+from clickhouse_connect.driver.binding import quote_identifier
+
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 
 if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import StagingTable
+    from azure_billing_warehouse.tables import BillTable
 
 SNAPSHOTS = "azure_billing_snapshot"
-"""Every month row, with the distinct rows in staging and whether it is complete, published."""
+"""Every month row, with the distinct rows in stg_azure_billing_detail and whether it is complete, published."""
 MONTHS = "azure_billing_month"
 """The month rows of the published snapshots."""
 DETAIL = "azure_billing_detail"
@@ -46,8 +49,20 @@ def view_queries(config: ClickHouseConfig) -> dict[str, str]:
     }
 
 
+def whole(prefix: str = "") -> str:
+    """The condition in SQL for a month row of a whole extraction: the mapper received and judged all of its rows.
+
+    Args:
+        prefix: What goes before each column's name, such as `month.`.
+    """
+    return (
+        f"{prefix}staged_row_count + {prefix}rejected_row_count = {prefix}row_count "
+        f"AND {prefix}received_row_count = {prefix}row_count"
+    )
+
+
 def _consistent(config: ClickHouseConfig) -> str:
-    """What ends a query on staging tables: on a cluster a replica that lacks rows then refuses it."""
+    """What ends a query on these tables: on a cluster a replica that lacks rows then refuses it."""
     return "\nSETTINGS select_sequential_consistency = 1" if config.cluster else ""
 
 
@@ -66,7 +81,7 @@ def _snapshots(config: ClickHouseConfig) -> str:
     # FINAL counts a row that was delivered twice once. Counting by partition reads no key column; which snapshot a
     # partition is, comes from the parts' metadata. A snapshot without rows has no partition, hence ifNull.
     months = ",\n    ".join(
-        f"month.{quoted(column.name)} AS {quoted(column.name)}" for column in BillingMonth.columns()
+        f"month.{quote_identifier(column.name)} AS {quote_identifier(column.name)}" for column in BillingMonth.columns()
     )
     detail = qualified(config, AzureBillingDetail.table)
     joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
@@ -76,8 +91,7 @@ def _snapshots(config: ClickHouseConfig) -> str:
     ifNull(staged.partition_id, '') AS partition_id,
     ifNull(staged.row_count, 0) AS distinct_row_count,
     distinct_row_count = month.staged_row_count
-        AND month.staged_row_count + month.rejected_row_count = month.row_count
-        AND month.received_row_count = month.row_count AS complete,
+        AND {whole("month.")} AS complete,
     complete AND month.snapshot_at = maxIf(month.snapshot_at, complete)
         OVER (PARTITION BY month.enrollment_number, month.billing_month) AS published
 FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
@@ -96,8 +110,8 @@ def _published_months(config: ClickHouseConfig) -> str:
     return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
-def _published_rows(model: type[StagingTable], config: ClickHouseConfig) -> str:
-    columns = ", ".join(quoted(column.name) for column in model.columns())
+def _published_rows(model: type[BillTable], config: ClickHouseConfig) -> str:
+    columns = ", ".join(quote_identifier(column.name) for column in model.columns())
     # A snapshot is a partition: its id leaves out the others' parts, and costs nothing at a row (the three key columns
     # there doubled the time of a query over 12 months).
     key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"

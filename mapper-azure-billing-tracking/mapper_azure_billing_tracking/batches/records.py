@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import polars as pl
 
+from azure_billing_warehouse.errors import OperatorError
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, FLOATS, INTEGERS, KEY_TEXTS, ROW_NUMBER, TEXTS
 from mapper_azure_billing_tracking.batches.json_text import json_text
 from mapper_azure_billing_tracking.rules.rules import given_name
@@ -35,7 +36,7 @@ POSITION = "_position"
 """Column of a record's position among those that were to be read."""
 
 
-class MalformedRecordError(Exception):
+class MalformedRecordError(OperatorError):
     """A record can't be read at all, or doesn't say which month it belongs to."""
 
 

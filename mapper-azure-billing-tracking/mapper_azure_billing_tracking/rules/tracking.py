@@ -5,7 +5,7 @@ Where the patterns come from stands in `patterns`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -18,16 +18,11 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
+    from azure_billing_warehouse.patterns.pattern import Pattern
+
 _RANK, _RANKS = "rank", "ranks"
 _MATCH_COUNT = "match_count"
 _PATTERN, _TEXT = "pattern", "text"
-
-
-class Pattern(NamedTuple):
-    """A row of d_application_tag: a text that tracks what contains it, compared without case."""
-
-    id: int
-    resource_tracking: str
 
 
 class ResourceTrackingEngine:

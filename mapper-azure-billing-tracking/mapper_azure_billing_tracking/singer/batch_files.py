@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from azure_billing_warehouse.errors import OperatorError
 from mapper_azure_billing_tracking.singer.leftovers import OWNER, RUN_FOLDER, remove_dead_runs
 from mapper_azure_billing_tracking.singer.processes import Owner
 from mapper_azure_billing_tracking.singer.writer import BatchMessage, OutputError
@@ -28,7 +29,7 @@ from mapper_azure_billing_tracking.singer.writer import BatchMessage, OutputErro
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from azure_billing_warehouse.tables import StagingTable
+    from azure_billing_warehouse.tables import BillTable
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ _TELL_AGAIN = 300
 """Seconds between two warnings that the target deletes nothing."""
 
 
-class BatchFileError(Exception):
+class BatchFileError(OperatorError):
     """A BATCH file can't be written; the message says where and why."""
 
 
@@ -69,7 +70,7 @@ class BatchFolder:
         self._stopped.set()
 
     def write(
-        self, table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"]
+        self, table: type[BillTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"]
     ) -> BatchMessage:
         """Write a frame into a file of its own. Who reads an Arrow file deletes it.
 
@@ -165,7 +166,7 @@ def _is_read_meanwhile() -> bool:
 
 
 def _write(
-    table: type[StagingTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"], file: BinaryIO
+    table: type[BillTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"], file: BinaryIO
 ) -> dict[str, str]:
     if file_format == "jsonl":
         frame.write_ndjson(file)

@@ -11,8 +11,10 @@ import polars as pl
 from singer_sdk import singerlib as singer
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
+from azure_billing_warehouse.errors import OperatorError
+
 if TYPE_CHECKING:
-    from azure_billing_warehouse.tables import StagingTable
+    from azure_billing_warehouse.tables import BillTable
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class FrameLines(singer.Message):
     lines: pl.DataFrame
 
 
-class OutputError(Exception):
+class OutputError(OperatorError):
     """Standard output can't be written; the message says why."""
 
 
@@ -91,7 +93,7 @@ class FrameWriter(GenericSingerWriter[bytes, singer.Message]):
             sys.stdout.buffer.flush()
 
 
-def record_lines(table: type[StagingTable], frame: pl.DataFrame) -> FrameLines:
+def record_lines(table: type[BillTable], frame: pl.DataFrame) -> FrameLines:
     """The RECORD lines of a frame's rows, dates and times in ISO form, instants of the key in whole seconds.
 
     Of a RECORD target-clickhouse drops the fraction of a second. Here all streams lose it in one way, whatever target

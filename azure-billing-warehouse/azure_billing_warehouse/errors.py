@@ -1,0 +1,7 @@
+"""The base class of every error that the person who runs the pipeline can mend; each is raised where it is found."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """One plain sentence for the operator: what happened, to which month, table or host, and what to do."""
