@@ -24,7 +24,7 @@ from azure_billing_warehouse.tables import (
     TaggingAudit,
 )
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.batches.records import MalformedRecordError, UsageRecords
+from mapper_azure_billing_tracking.batches.records import MalformedRecordError
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
 from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
 from mapper_azure_billing_tracking.memory import MemoryGuard
@@ -34,7 +34,7 @@ from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.signals import end_on_signals
 from mapper_azure_billing_tracking.singer.batch_files import BatchFileError, BatchFolder
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
-from mapper_azure_billing_tracking.singer.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
+from mapper_azure_billing_tracking.singer.reader import LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
 from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, OutputError, record_lines
 from mapper_azure_billing_tracking.stream_types import singer_schema
 from mapper_azure_billing_tracking.transform import Transform
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from mapper_azure_billing_tracking.batches.batch import UsageBatch
 
 _OPERATOR_ERRORS = (
     WarehouseError,
@@ -127,10 +129,10 @@ class MapperAzureBillingTracking(InlineMapper):
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Transform a group of usage rows; close a month; other records pass."""
         if USAGE in message_dict:
-            return self._transformed(message_dict[USAGE], message_dict[FRAMES])
+            return self._transformed(message_dict[USAGE])
         if message_dict["stream"] == self.settings.month_stream:
             line_number = message_dict[LINE_NUMBER]
-            self._require_description(BillingMonth, line_number)
+            self._require_description(BillingMonth, f"Line {line_number} of the input")
             month = self._months.close(message_dict[LINE], line_number)
             if month is None:
                 return []
@@ -205,14 +207,14 @@ class MapperAzureBillingTracking(InlineMapper):
                 self._described.add(table.table)
                 yield singer.SchemaMessage(table.table, singer_schema(table), list(table.key_properties))
 
-    def _require_description(self, table: type[StagingTable], line_number: int) -> None:
+    def _require_description(self, table: type[StagingTable], place: str) -> None:
         if table.table not in self._described:
-            raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
+            raise InvalidInputLine(f"{place} is a record before its SCHEMA.")
 
-    def _transformed(self, usage: UsageRecords, frames: list[pl.DataFrame]) -> Iterator[singer.Message]:
-        self._require_description(AzureBillingDetail, usage.line_numbers[0])
+    def _transformed(self, batch: UsageBatch) -> Iterator[singer.Message]:
+        self._require_description(AzureBillingDetail, batch.place)
         self._refresh_patterns()
-        outcome = self._transform(usage, frames)
+        outcome = self._transform(batch)
         if self._guard is not None:
             self._guard.claim(outcome.tallies)
         self._months.add(outcome.tallies)

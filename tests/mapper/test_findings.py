@@ -6,19 +6,19 @@ import datetime as dt
 
 import polars as pl
 
-from mapper_azure_billing_tracking.batches.records import POSITION
-from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.rules.findings import REJECTED, flags, issues
-from mapper_azure_billing_tracking.rules.rules import Finding, Rule
+from mapper_azure_billing_tracking.batches.records import JsonBatch
+from mapper_azure_billing_tracking.rules import chain
+from mapper_azure_billing_tracking.rules.findings import REJECTED, findings
+from mapper_azure_billing_tracking.rules.rule import Condition, Rule
 
 RULE = Rule(
     "R99",
     {},
     (
-        Finding("warn", "extended_cost", pl.col("extended_cost") > 5),
-        Finding("reject", "extended_cost", pl.col("extended_cost") < 0),
-        Finding("warn", "extended_cost", pl.col("extended_cost") < -5),
-        Finding("warn", "date", pl.col("extended_cost") < -5),
+        Condition("warn", "extended_cost", pl.col("extended_cost") > 5),
+        Condition("reject", "extended_cost", pl.col("extended_cost") < 0),
+        Condition("warn", "extended_cost", pl.col("extended_cost") < -5),
+        Condition("warn", "date", pl.col("extended_cost") < -5),
     ),
 )
 COSTS = [1.0, -1.0, 6.0, -6.0, None]
@@ -32,13 +32,13 @@ def test_each_finding_of_a_rule_has_its_severity_and_the_gravest_on_a_column_is_
             "snapshot_at": dt.datetime(2026, 11, 1, tzinfo=dt.UTC),
             "row_number": range(1, 6),
             "extended_cost": COSTS,
-            POSITION: range(5),
         }
     )
     records = [b'{"extended_cost":%d}' % (cost or 0) for cost in COSTS]
-    rows = frame.with_columns(flags([RULE]))
+    names = {name: name for name in ("date", "extended_cost")}
+    rows = chain.run([RULE], frame)
     assert rows[REJECTED].to_list() == [False, True, False, True, False]
-    found = issues(rows, [RULE], records, ProcessingConfig())
+    found = findings(rows, [RULE], JsonBatch(frame, "Line 1 of the input", records, range(1, 6), names))
     told = found.select("row_number", "severity", "column", "value").sort("row_number", "column").rows()
     assert told == [
         (2, "reject", "extended_cost", "-1"),

@@ -27,7 +27,7 @@ from azure_billing_warehouse.schema.ddl import literal
 from azure_billing_warehouse.tables import WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard
-from mapper_azure_billing_tracking.transform import SnapshotKey
+from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -18,10 +18,10 @@ from mapper_azure_billing_tracking.config import ProcessingConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import polars as pl
+    from mapper_azure_billing_tracking.batches.batch import UsageBatch
 
-USAGE, FRAMES = "usage", "frames"
-"""Keys of a group of usage records (UsageRecords), and of its frames, in the message that stands for it."""
+USAGE = "usage"
+"""Key of a batch of usage rows (UsageBatch) in the message that stands for its RECORDs."""
 LINE, LINE_NUMBER = "line", "line_number"
 """Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
 
@@ -81,7 +81,7 @@ def read_properties(line: bytes) -> set[str]:
 
 
 class UsageReader(GenericSingerReader[bytes]):
-    """A Singer reader that hands on consecutive usage records as one RECORD message with their frames.
+    """A Singer reader that makes one RECORD message, with a batch, of consecutive usage records.
 
     Args:
         config: The mapper's settings: names of the streams and of the usage stream's columns, limits in bytes.
@@ -127,7 +127,7 @@ class UsageReader(GenericSingerReader[bytes]):
         Args:
             file_input: The lines; standard input by default.
             callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
-                the keys `usage` and `frames`; all others have the line and its number.
+                the key `usage`; all others have the line and its number.
 
         Returns:
             How many messages of each type there were.
@@ -200,7 +200,7 @@ class _Groups:
     def __init__(
         self,
         stream: str,
-        read: Callable[[UsageRecords], list[pl.DataFrame]],
+        read: Callable[[UsageRecords], UsageBatch],
         handle: Callable[[dict[str, Any]], None],
         batch_size_rows: Callable[[], int],
         batch_size_bytes: int,
@@ -214,7 +214,7 @@ class _Groups:
         self._bytes = 0
         self._records: list[bytes] = []
         self._line_numbers: list[int] = []
-        self._being_read: tuple[UsageRecords, Future[list[pl.DataFrame]]] | None = None
+        self._being_read: Future[UsageBatch] | None = None
         self._being_handled: Future[None] | None = None
         self._executor = ThreadPoolExecutor(max_workers=2)
 
@@ -249,7 +249,7 @@ class _Groups:
         if self._records:
             group = UsageRecords(self._records, self._line_numbers)
             self._records, self._line_numbers, self._bytes = [], [], 0
-            self._being_read = group, self._executor.submit(self._read, group)
+            self._being_read = self._executor.submit(self._read, group)
 
     def wait(self) -> None:
         """Wait until nothing is being handled."""
@@ -261,6 +261,6 @@ class _Groups:
         """Wait for the group that is handled, and let that which was read be the next."""
         self.wait()
         if self._being_read is not None:
-            (group, frames), self._being_read = self._being_read, None
-            message = {"type": "RECORD", "stream": self._stream, USAGE: group, FRAMES: frames.result()}
+            read, self._being_read = self._being_read, None
+            message = {"type": "RECORD", "stream": self._stream, USAGE: read.result()}
             self._being_handled = self._executor.submit(self._handle, message)
