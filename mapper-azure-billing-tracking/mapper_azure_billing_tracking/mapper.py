@@ -9,10 +9,9 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import polars as pl
 import singer_sdk.singerlib as singer
 from pydantic import ValidationError
-from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.singerlib.exceptions import InvalidInputLine
+from typing_extensions import override
 
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.schema.create import ensure_tables
@@ -31,11 +30,12 @@ from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.months import MalformedMonthError, MonthOutcomes
 from mapper_azure_billing_tracking.pattern_source import PatternSource, PatternsUnavailableError
 from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
+from mapper_azure_billing_tracking.sdk import InvalidInputLine, LineMapper, Lines
 from mapper_azure_billing_tracking.signals import end_on_signals
 from mapper_azure_billing_tracking.singer.batch_files import BatchFileError, BatchFolder
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
 from mapper_azure_billing_tracking.singer.reader import LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
-from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, OutputError, record_lines
+from mapper_azure_billing_tracking.singer.writer import FrameWriter, OutputError, record_lines
 from mapper_azure_billing_tracking.stream_types import singer_schema
 from mapper_azure_billing_tracking.transform import Transform
 
@@ -58,7 +58,7 @@ _OPERATOR_ERRORS = (
 )
 
 
-class MapperAzureBillingTracking(InlineMapper):
+class MapperAzureBillingTracking(LineMapper):
     """Types, checks and tracks Azure usage details to applications, in frames of many rows."""
 
     name = "mapper-azure-billing-tracking"
@@ -67,9 +67,9 @@ class MapperAzureBillingTracking(InlineMapper):
     message_reader_class = UsageReader
     message_writer_class = FrameWriter
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - what the SDK's constructor takes
-        # Pydantic validates in the SDK's place: it also reads the texts that come from environment variables.
-        super().__init__(**{**options, "validate_config": False})
+    @override
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.settings = self._validated(dict(self.config))
         # A frame is a few MB: the streaming engine's threads would take longer to start than its queries to run.
         pl.Config.set_engine_affinity("in-memory")
@@ -98,7 +98,8 @@ class MapperAzureBillingTracking(InlineMapper):
             raise ConfigValidationError("The configuration of the mapper is wrong.", errors=errors) from None
 
     @classmethod
-    def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - see above
+    @override
+    def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:
         """Run the mapper as a command; an error that its operator can mend is one sentence.
 
         Args:
@@ -107,11 +108,12 @@ class MapperAzureBillingTracking(InlineMapper):
         """
         tidy_meltano(sys.argv)
         try:
-            super().invoke(file_input=getattr(file_input, "buffer", None), **options)
+            super().invoke(file_input=file_input, **options)
         except _OPERATOR_ERRORS as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
             raise SystemExit(1) from error
 
+    @override
     def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Describe our streams in place of the usage and month streams; others pass."""
         stream = message_dict["stream"]
@@ -126,6 +128,7 @@ class MapperAzureBillingTracking(InlineMapper):
             return self._describe(BillingMonth)
         return [Lines(message_dict[LINE])]
 
+    @override
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Transform a group of usage rows; close a month; other records pass."""
         if USAGE in message_dict:
@@ -141,15 +144,18 @@ class MapperAzureBillingTracking(InlineMapper):
             return [self._rows(BillingMonth, month)]
         return [Lines(message_dict[LINE])]
 
+    @override
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass a state on; the reader has handed on before it what was read before it."""
         return [Lines(message_dict[LINE], flush=True)]
 
+    @override
     def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Drop the versions of our streams, whose snapshots replace each other; pass others."""
         ours = {self.settings.stream, self.settings.month_stream}
         return [] if message_dict["stream"] in ours else [Lines(message_dict[LINE])]
 
+    @override
     def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass the batches of other streams.
 
@@ -163,7 +169,8 @@ class MapperAzureBillingTracking(InlineMapper):
             )
         return [Lines(message_dict[LINE])]
 
-    def process_endofpipe(self) -> None:
+    @override
+    def end_of_input(self) -> None:
         """Say in the log what became of the run's rows."""
         run = self._months.run
         seconds = time.monotonic() - self._started
@@ -183,7 +190,6 @@ class MapperAzureBillingTracking(InlineMapper):
             run.received / seconds,
             extra={"seconds": seconds, "months": self._months.months, **vars(run)},
         )
-        super().process_endofpipe()
 
     def _prepare(self) -> None:
         """Make the tables, read the patterns and look at the months, once, before the target sees a schema."""

@@ -111,7 +111,7 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
         {"n": 2, "cost": 4.0}
     ]
     assert on_cluster.scalar("SELECT count() FROM focus_cost_and_usage") == 2
-    checked = check(config, patterns_table="d_application_tag", expected=Expectations(last_month=AUGUST))
+    checked = check(config, expected=Expectations(last_month=AUGUST))
     assert checked is not None
     assert [month.status for month in checked.months] == ["ok"] * len(checked.months)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
-from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
-from singer_sdk.singerlib.exceptions import InvalidInputLine
+from typing_extensions import override
 
 from mapper_azure_billing_tracking.batches.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.config import ProcessingConfig
+from mapper_azure_billing_tracking.sdk import MESSAGE_TYPES, InvalidInputLine, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ USAGE = "usage"
 LINE, LINE_NUMBER = "line", "line_number"
 """Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
 
-_TYPES = frozenset(SingerMessageType)
 _LINE_END = b"}}\n"
 _TIME_EXTRACTED = b',"time_extracted":"'
 _QUOTE_END = b'"}\n'
@@ -80,7 +78,7 @@ def read_properties(line: bytes) -> set[str]:
     return set(_schema_line.decode(line).schema.properties)
 
 
-class UsageReader(GenericSingerReader[bytes]):
+class UsageReader(LineReader):
     """A Singer reader that makes one RECORD message, with a batch, of consecutive usage records.
 
     Args:
@@ -103,29 +101,12 @@ class UsageReader(GenericSingerReader[bytes]):
             : -len(b"null}")
         ]
 
-    @property
-    def default_input(self) -> IO[bytes]:
-        """Standard input."""
-        return sys.stdin.buffer
-
-    def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """Decode a line.
-
-        Args:
-            line: A line of the input.
-        """
-        message: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-        return message
-
-    def process_lines(
-        self,
-        file_input: IO[bytes] | None,
-        callbacks: dict[str, Callable[[dict[str, Any]], None]],
-    ) -> Counter[str]:
+    @override
+    def read_lines(self, file_input: IO[bytes], callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
         """Read all lines.
 
         Args:
-            file_input: The lines; standard input by default.
+            file_input: The lines.
             callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
                 the key `usage`; all others have the line and its number.
 
@@ -138,7 +119,7 @@ class UsageReader(GenericSingerReader[bytes]):
         counts: Counter[str] = Counter()
         groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows, self._batch_size_bytes)
         with groups:
-            for line_number, line in enumerate(self._lines(file_input or self.default_input), 1):
+            for line_number, line in enumerate(self._lines(file_input), 1):
                 record = self._plain_record(line)
                 if record is None and line.strip():
                     message = self._classify(line, line_number)
@@ -183,7 +164,7 @@ class UsageReader(GenericSingerReader[bytes]):
             message = self._decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInputLine(f"Line {line_number} of the input is no Singer message: {error}.") from error
-        if message.type not in _TYPES:
+        if message.type not in MESSAGE_TYPES:
             raise InvalidInputLine(f"Line {line_number} of the input has the unknown type {message.type}.")
         if (fault := message.fault()) is not None:
             raise InvalidInputLine(f"Line {line_number} of the input, a {message.type}, {fault}.")
