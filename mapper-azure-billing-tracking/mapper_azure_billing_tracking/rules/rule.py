@@ -57,7 +57,7 @@ class Rule:
 
     Attributes:
         number: Its number, such as R1, as findings and docs/rules.md have it.
-        columns: The columns that it computes. They may use those of its look-ups and of the rules before it.
+        columns: The columns that it computes beside those of its look-ups, from these and from those of rules before.
         conditions: When it has findings.
         look_ups: What it looks up first.
     """

@@ -34,13 +34,7 @@ def match_name(level: str) -> str:
 
 def r16_tracking(context: RuleContext) -> Rule:
     """R16: `resource_tracking` is the application that pays, `match_level` the level at which a pattern matched."""
-    level = pl.coalesce(pl.when(pl.col(match_name(level)).is_not_null()).then(pl.lit(level)) for level in LEVELS)
-    tracking = pl.col(SELECTED_MATCH).fill_null(pl.col(LAST_SEGMENT).str.to_uppercase())
-    return Rule(
-        "R16",
-        {"resource_tracking": tracking, "match_level": level},
-        look_ups=(LookUp(tuple(LEVELS.values()), context.engine.track),),
-    )
+    return Rule("R16", {}, look_ups=(LookUp(tuple(LEVELS.values()), context.engine.track),))
 
 
 class Pattern(NamedTuple):
@@ -98,14 +92,14 @@ class ResourceTrackingEngine:
         return values.join(found, on=VALUE, how="left")
 
     def track(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Find what patterns match, at each level.
+        """Find `resource_tracking` and `match_level`, and what the audit needs.
 
         Args:
             rows: The columns of `LEVELS`.
 
         Returns:
-            These columns, each combination once, with the best match of each level, the selected one, the number of
-            distinct patterns that matched, and the sum of their numbers over the levels.
+            These columns, each combination once, with these two, the best match of each level, the selected one, the
+            number of distinct patterns that matched, and the sum of their numbers over the levels.
         """
         # Each resource once: it has a row for each day and meter.
         resources = rows.lazy().unique().collect()
@@ -117,10 +111,15 @@ class ResourceTrackingEngine:
             )
             tracked = tracked.join(found, left_on=column, right_on=VALUE, how="left")
         ranks = [pl.col(f"_{level}_ranks").fill_null([]) for level in LEVELS]
+        selected = pl.coalesce(map(match_name, LEVELS))
         return tracked.select(
             *LEVELS.values(),
             *(match_name(level) for level in LEVELS),
-            pl.coalesce(map(match_name, LEVELS)).alias(SELECTED_MATCH),
+            selected.alias(SELECTED_MATCH),
+            selected.fill_null(pl.col(LAST_SEGMENT).str.to_uppercase()).alias("resource_tracking"),
+            pl.coalesce(pl.when(pl.col(match_name(level)).is_not_null()).then(pl.lit(level)) for level in LEVELS).alias(
+                "match_level"
+            ),
             pl.sum_horizontal(rank.list.len() for rank in ranks).alias(LEVEL_MATCHES),
             pl.concat_list(ranks).list.n_unique().alias(MATCH_COUNT),
         ).collect()
