@@ -79,7 +79,7 @@ def _forget() -> None:
 
 
 def test_what_the_reader_takes_for_a_message_reaches_the_mapper_and_lines_are_written_as_they_came() -> None:
-    Pass(config={"size": 1}).listen(io.BytesIO(b"".join(LINES)))  # type: ignore[arg-type] - bytes are what it reads
+    Pass(config={"size": 1}).listen(io.BytesIO(b"".join(LINES)))  # type: ignore[arg-type]
     assert Pass.asked == ["SCHEMA", "RECORD", "BATCH", "end"]
     assert b"".join(Writer.written) == b"".join(LINES)
 
