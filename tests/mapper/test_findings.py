@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import polars as pl
+from mapper.runs import usage_line
+from mapper.test_rules_differential import transformed
 
 from mapper_azure_billing_tracking.batches.records import JsonBatch
 from mapper_azure_billing_tracking.rules import chain
 from mapper_azure_billing_tracking.rules.findings import REJECTED, findings
 from mapper_azure_billing_tracking.rules.rule import Condition, Rule
+
+if TYPE_CHECKING:
+    from mapper_azure_billing_tracking.rules.rule import RuleContext
 
 RULE = Rule(
     "R99",
@@ -47,3 +54,17 @@ def test_each_finding_of_a_rule_has_its_severity_and_the_gravest_on_a_column_is_
         (4, "reject", "extended_cost", "-6"),
     ]
     assert found.filter(pl.col("record").is_not_null())["row_number"].to_list() == [2, 4]
+
+
+def r17_unmatched(_: RuleContext) -> Rule:
+    return Rule("R17", {}, (Condition("warn", "instance_id", pl.col("match_level").is_null()),))
+
+
+def test_a_rule_may_follow_tracking() -> None:
+    lines = [usage_line(1), usage_line(2, instance_id="/a/b//")]
+    with mock.patch.object(chain, "RULES", (*chain.RULES, r17_unmatched)):
+        outcome = transformed(lines, [(1, "web")])
+    assert outcome.staged["match_level"].to_list() == ["last_segment", None]
+    assert outcome.issues.select("row_number", "rule", "column", "value").rows() == [
+        (2, "R17", "instance_id", "/a/b//")
+    ]
