@@ -122,7 +122,7 @@ def main() -> None:
         client.command(f"OPTIMIZE TABLE {DETAIL} FINAL")
         compare(client, "merged")
         begin = time.perf_counter()
-        check(config, patterns_table="d_application_tag")
+        check(config)
         checked = time.perf_counter()
         prune(config, keep=1, dry_run=False)
         pruned = time.perf_counter()

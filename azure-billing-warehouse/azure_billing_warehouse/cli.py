@@ -125,9 +125,8 @@ def create(config: ClickHouseConfig, *, only_print: bool) -> None:
 )
 @month_option("--since", help="First month to check; all without it.")
 @expectations
-@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
 @click.pass_context
-def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations, patterns_table: str) -> None:
+def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations) -> None:
     """Tells for each month whether what Azure billed is in the tables, to the row and the cost.
 
     Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
@@ -136,7 +135,7 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
     Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: nothing
     could be checked (no connection, no tables, no month).
     """
-    result = check_months(ctx.obj, patterns_table=patterns_table, since=since, expected=expected)
+    result = check_months(ctx.obj, since=since, expected=expected)
     if result is None:
         raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
     click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
@@ -183,13 +182,10 @@ def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), default="azure-bill.html")
 @month_option("--since", help="First month to show; all without it.")
 @expectations
-@click.option("--patterns-table", default=application_tags.TABLE, help="Table of the tracking patterns.")
 @click.pass_obj
-def report(
-    config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations, patterns_table: str
-) -> None:
+def report(config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations) -> None:
     """Writes FILE, an HTML page with charts of the published months that needs nothing else."""
-    write_report(config, file, patterns_table=patterns_table, since=since, expected=expected)
+    write_report(config, file, since=since, expected=expected)
     click.echo(f"The report is in {file.resolve()}.")
 
 

@@ -171,6 +171,10 @@ class AzureBillingDetail(BillTable):
     additional_info_text: Annotated[str | None, _object_text("additional_info")] = Field(
         description="Additional info as it was: compact JSON with every key, null and dot (AdditionalInfo, R8)."
     )
+    match_level: Annotated[str | None, ClickHouse("Nullable(String)", fallback="'unknown'")] = Field(
+        description="Level that a pattern matched: last_segment, resource_group or subscription; null: none did (R16). "
+        "unknown: the row was loaded by a version without this column."
+    )
 
 
 class TaggingAudit(SnapshotRow):

@@ -7,10 +7,10 @@ from pathlib import Path  # noqa: TC003 - Pydantic reads the annotations at run 
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
-from singer_sdk.singerlib.schema import resolve_schema_references
 
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW, ClickHouseConfig, Settings, read_months
 from mapper_azure_billing_tracking.batches.columns import COLUMNS
+from mapper_azure_billing_tracking.sdk import resolve_schema_references
 
 
 class PatternsConfig(Settings):

@@ -19,7 +19,7 @@ from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
 from azure_billing_warehouse.schema.views import whole
 from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
-from mapper_azure_billing_tracking.transform import SnapshotKey
+from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,10 +9,9 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import polars as pl
 import singer_sdk.singerlib as singer
 from pydantic import ValidationError
-from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.singerlib.exceptions import InvalidInputLine
+from typing_extensions import override
 
 from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.create import ensure_tables
@@ -30,11 +29,12 @@ from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.months import MonthOutcomes
 from mapper_azure_billing_tracking.pattern_source import PatternSource
 from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
+from mapper_azure_billing_tracking.sdk import InvalidInputLine, LineMapper, Lines
 from mapper_azure_billing_tracking.signals import end_on_signals
 from mapper_azure_billing_tracking.singer.batch_files import BatchFolder
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
-from mapper_azure_billing_tracking.singer.reader import FRAMES, LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
-from mapper_azure_billing_tracking.singer.writer import FrameWriter, Lines, record_lines
+from mapper_azure_billing_tracking.singer.reader import LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
+from mapper_azure_billing_tracking.singer.writer import FrameWriter, record_lines
 from mapper_azure_billing_tracking.stream_types import singer_schema
 from mapper_azure_billing_tracking.transform import Transform
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from mapper_azure_billing_tracking.batches.records import UsageRecords
+    from mapper_azure_billing_tracking.batches.batch import UsageBatch
 
 
-class MapperAzureBillingTracking(InlineMapper):
+class MapperAzureBillingTracking(LineMapper):
     """Types, checks and tracks Azure usage details to applications, in frames of many rows."""
 
     name = "mapper-azure-billing-tracking"
@@ -55,9 +55,9 @@ class MapperAzureBillingTracking(InlineMapper):
     message_reader_class = UsageReader
     message_writer_class = FrameWriter
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - what the SDK's constructor takes
-        # Pydantic validates in the SDK's place: it also reads the texts that come from environment variables.
-        super().__init__(**{**options, "validate_config": False})
+    @override
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.settings = self._validated(dict(self.config))
         # A frame is a few MB: the streaming engine's threads would take longer to start than its queries to run.
         pl.Config.set_engine_affinity("in-memory")
@@ -86,7 +86,8 @@ class MapperAzureBillingTracking(InlineMapper):
             raise ConfigValidationError("The configuration of the mapper is wrong.", errors=errors) from None
 
     @classmethod
-    def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - see above
+    @override
+    def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:
         """Run the mapper as a command; an error that its operator can mend is one sentence.
 
         Args:
@@ -95,11 +96,12 @@ class MapperAzureBillingTracking(InlineMapper):
         """
         tidy_meltano(sys.argv)
         try:
-            super().invoke(file_input=getattr(file_input, "buffer", None), **options)
+            super().invoke(file_input=file_input, **options)
         except (OperatorError, InvalidInputLine) as error:
             cls.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
             raise SystemExit(1) from error
 
+    @override
     def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Describe our streams in place of the usage and month streams; others pass."""
         stream = message_dict["stream"]
@@ -114,13 +116,14 @@ class MapperAzureBillingTracking(InlineMapper):
             return self._describe(BillingMonth)
         return [Lines(message_dict[LINE])]
 
+    @override
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Transform a group of usage rows; close a month; other records pass."""
         if USAGE in message_dict:
-            return self._transformed(message_dict[USAGE], message_dict[FRAMES])
+            return self._transformed(message_dict[USAGE])
         if message_dict["stream"] == self.settings.month_stream:
             line_number = message_dict[LINE_NUMBER]
-            self._require_description(BillingMonth, line_number)
+            self._require_description(BillingMonth, f"Line {line_number} of the input")
             month = self._months.close(message_dict[LINE], line_number)
             if month is None:
                 return []
@@ -129,15 +132,18 @@ class MapperAzureBillingTracking(InlineMapper):
             return [self._rows(BillingMonth, month)]
         return [Lines(message_dict[LINE])]
 
+    @override
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass a state on; the reader has handed on before it what was read before it."""
         return [Lines(message_dict[LINE], flush=True)]
 
+    @override
     def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Drop the versions of our streams, whose snapshots replace each other; pass others."""
         ours = {self.settings.stream, self.settings.month_stream}
         return [] if message_dict["stream"] in ours else [Lines(message_dict[LINE])]
 
+    @override
     def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass the batches of other streams.
 
@@ -151,7 +157,8 @@ class MapperAzureBillingTracking(InlineMapper):
             )
         return [Lines(message_dict[LINE])]
 
-    def process_endofpipe(self) -> None:
+    @override
+    def end_of_input(self) -> None:
         """Say in the log what became of the run's rows."""
         run = self._months.run
         seconds = time.monotonic() - self._started
@@ -171,7 +178,6 @@ class MapperAzureBillingTracking(InlineMapper):
             run.received / seconds,
             extra={"seconds": seconds, "months": self._months.months, **vars(run)},
         )
-        super().process_endofpipe()
 
     def _prepare(self) -> None:
         """Make the tables, read the patterns and look at the months, once, before the target sees a schema."""
@@ -195,14 +201,14 @@ class MapperAzureBillingTracking(InlineMapper):
                 self._described.add(table.table)
                 yield singer.SchemaMessage(table.table, singer_schema(table), list(table.key_properties))
 
-    def _require_description(self, table: type[BillTable], line_number: int) -> None:
+    def _require_description(self, table: type[BillTable], place: str) -> None:
         if table.table not in self._described:
-            raise InvalidInputLine(f"Line {line_number} of the input is a record before its SCHEMA.")
+            raise InvalidInputLine(f"{place} is a record before its SCHEMA.")
 
-    def _transformed(self, usage: UsageRecords, frames: list[pl.DataFrame]) -> Iterator[singer.Message]:
-        self._require_description(AzureBillingDetail, usage.line_numbers[0])
+    def _transformed(self, batch: UsageBatch) -> Iterator[singer.Message]:
+        self._require_description(AzureBillingDetail, batch.place)
         self._refresh_patterns()
-        outcome = self._transform(usage, frames)
+        outcome = self._transform(batch)
         if self._guard is not None:
             self._guard.claim(outcome.tallies)
         self._months.add(outcome.tallies)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -12,27 +13,33 @@ import polars as pl
 from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.tables import BillingMonth
 from mapper_azure_billing_tracking.stream_types import polars_schema
-from mapper_azure_billing_tracking.transform import SnapshotKey, Tally
+from mapper_azure_billing_tracking.tallies import SnapshotKey, Tally
 
 logger = logging.getLogger(__name__)
 
 
-class _Month(msgspec.Struct):
-    enrollment_number: str
-    billing_month: dt.date
-    snapshot_at: dt.datetime
-    source: str
-    page_count: int
-    row_count: int
-    extended_cost: Decimal
-    started_at: dt.datetime
-    completed_at: dt.datetime | None
+_COUNTED = {
+    "received_row_count": "received",
+    "staged_row_count": "staged",
+    "rejected_row_count": "rejected",
+    "staged_extended_cost": "staged_cost",
+    "rejected_extended_cost": "rejected_cost",
+    "issue_count": "issues",
+    "audit_count": "audits",
+}
+"""Column of the month row -> what the tally calls it; all other columns are the tap's."""
+_STRICTER: dict[str, Any] = {"extended_cost": Decimal, "completed_at": dt.datetime | None}
+"""What the tap's record must have or may lack, where the table's column doesn't say so."""
 
-
-class _MonthLine(msgspec.Struct):
-    record: _Month
-
-
+_Month = msgspec.defstruct(
+    "_Month",
+    [
+        (name, _STRICTER.get(name, field.annotation))
+        for name, field in BillingMonth.model_fields.items()
+        if name not in _COUNTED
+    ],
+)
+_MonthLine = msgspec.defstruct("_MonthLine", [("record", _Month)])
 _month_line = msgspec.json.Decoder(_MonthLine)
 
 
@@ -47,7 +54,6 @@ class MonthOutcomes:
         self._open: dict[SnapshotKey, Tally] = {}
         self.run = Tally()
         self.months = 0
-        self.incomplete_months = 0
 
     def add(self, tallies: dict[SnapshotKey, Tally]) -> None:
         """Add what became of a frame's rows."""
@@ -70,7 +76,7 @@ class MonthOutcomes:
             MalformedMonthError: The record lacks a column, or one can't be read.
         """
         try:
-            month = _month_line.decode(line).record
+            month: Any = _month_line.decode(line).record  # type: ignore[attr-defined]
         except msgspec.DecodeError as error:
             raise MalformedMonthError(
                 f"Line {line_number} of the input is no month row that can be read: {error}."
@@ -88,7 +94,6 @@ class MonthOutcomes:
             return None
         self.months += 1
         if tally.received != month.row_count:
-            self.incomplete_months += 1
             logger.error(
                 "Enrollment %s, month %s: the tap counted %d rows, %d arrived. The month is not complete and is not "
                 "published; run the tap again for it.",
@@ -97,28 +102,21 @@ class MonthOutcomes:
                 month.row_count,
                 tally.received,
             )
-        row = {
-            "enrollment_number": month.enrollment_number,
-            "billing_month": month.billing_month,
-            "snapshot_at": snapshot.snapshot_at,
-            "source": month.source,
-            "page_count": month.page_count,
-            "row_count": month.row_count,
-            "extended_cost": format(month.extended_cost, "f"),
-            "started_at": _milliseconds(month.started_at),
-            "completed_at": _milliseconds(month.completed_at),
-            "received_row_count": tally.received,
-            "staged_row_count": tally.staged,
-            "rejected_row_count": tally.rejected,
-            "staged_extended_cost": tally.staged_cost,
-            "rejected_extended_cost": tally.rejected_cost,
-            "issue_count": tally.issues,
-            "audit_count": tally.audits,
-        }
+        row = {name: _as_held(getattr(month, name)) for name in _Month.__struct_fields__}
+        row |= {name: getattr(tally, counted) for name, counted in _COUNTED.items()}
         return pl.DataFrame([row], schema=polars_schema(BillingMonth))
 
 
+def _as_held(value: Any) -> Any:  # noqa: ANN401 - of any column
+    match value:
+        case dt.datetime():
+            return _milliseconds(value)
+        case Decimal():
+            return format(value, "f")
+    return value
+
+
 def _milliseconds(instant: dt.datetime) -> dt.datetime:
-    """The instant as the tables hold it."""
+    """Return the instant as the tables hold it."""
     utc = instant.astimezone(dt.UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)

@@ -36,7 +36,7 @@ QUERIES = {
     "Unallocated: rows that no pattern matches are tracked to their own resource (the ten largest)": """
         SELECT resource_tracking AS resource, count() AS rows, round(sum(extended_cost), 2) AS cost
         FROM azure_billing_detail
-        WHERE resource_tracking NOT IN (SELECT upper(trimBoth(resource_tracking)) FROM d_application_tag)
+        WHERE match_level IS NULL
         GROUP BY resource ORDER BY cost DESC LIMIT 10""",
     "Conflicts: resources that more than one pattern matches (the ten largest)": """
         SELECT last_segment AS resource, resource_group, selected_match, match_count, sum(row_count) AS rows,

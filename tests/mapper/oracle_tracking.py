@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mapper.oracle import Row
 
 
+LEVELS = ("last_segment", "resource_group", "subscription")
+
+
 class Patterns:
     """The patterns, in order of their ids, the first read first among equals."""
 
@@ -64,7 +67,7 @@ class Tracking:
 
 
 def track(row: Row, patterns: Patterns) -> Tracking | None:
-    """R16: which application pays. Fills the row's `resource_tracking`; None for a rejected row."""
+    """R16: which application pays. Fills `resource_tracking` and `match_level`; None for a rejected row."""
     if row.staged is None:
         return None
     last_segment = r12_last_segment(row.staged["instance_id"])
@@ -75,6 +78,7 @@ def track(row: Row, patterns: Patterns) -> Tracking | None:
     selected = next((match for match in matches if match is not None), None)
     tracking = last_segment.upper() if selected is None else selected
     row.staged["resource_tracking"] = tracking
+    row.staged["match_level"] = next((level for level, match in zip(LEVELS, matches, strict=True) if match), None)
     return Tracking(
         last_segment=last_segment,
         last_segment_match=matches[0],

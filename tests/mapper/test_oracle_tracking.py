@@ -35,6 +35,15 @@ def test_r16_the_first_level_with_a_match_decides() -> None:
     assert tracked([], **fields).resource_tracking == "WEB-1"
 
 
+def test_r16_the_level_of_the_match_is_told_and_null_where_there_is_none() -> None:
+    fields: dict[str, Json] = {"instance_id": "/a/b//", "resource_group": "rg", "subscription_guid": "guid"}
+    for pattern, level in (("B", "last_segment"), ("rg", "resource_group"), ("u", "subscription"), ("a", None)):
+        row = row_of(**fields)
+        track(row, Patterns([(1, pattern)]))
+        assert row.staged is not None
+        assert row.staged["match_level"] == level
+
+
 def test_r16_the_lowest_id_wins_then_the_first_read() -> None:
     assert tracked([(5, "web"), (2, "eb-1"), (2, "1")]).selected_match == "EB-1"
     assert tracked([(2, "x"), (5, "Web-"), (9, "web"), (1, "nothing")]).selected_match == "WEB-"

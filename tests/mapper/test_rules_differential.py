@@ -33,20 +33,19 @@ MAYBE_JSON_COLUMNS = {*STRING_COLUMNS, *ALL_TAG_COLUMNS, "service_info1", "servi
 
 
 def usage_records(lines: Iterable[bytes]) -> UsageRecords:
-    """The records as the mapper's reader hands them on, all in one group."""
+    """The records as the mapper's reader gathers them, all in one group."""
     groups: list[UsageRecords] = []
     reader = UsageReader(batch_size_rows=lambda: 1_000_000)
     reader.process_lines(
         io.BytesIO(b"".join(line.rstrip(b"\n") + b"\n" for line in lines)),
-        {"RECORD": lambda message: groups.append(message[USAGE])},
+        {"RECORD": lambda message: groups.append(UsageRecords(message[USAGE].records, message[USAGE].line_numbers))},
     )
     return groups[0] if groups else UsageRecords([], [])
 
 
 def outcome(transform: Transform, lines: Iterable[bytes], config: ProcessingConfig) -> Outcome:
     """What the lines become, read as one frame."""
-    usage = usage_records(lines)
-    return transform(usage, RecordsReader(config).read(usage))
+    return transform(RecordsReader(config).read(usage_records(lines)))
 
 
 def transformed(lines: list[bytes], patterns: list[tuple[int, str]], **settings: Any) -> Outcome:

@@ -14,9 +14,12 @@ from mapper.runs import written_line
 from mapper.test_rules_differential import transformed
 from mapper.traps import PLAIN_RECORD
 
-from mapper_azure_billing_tracking.batches.columns import COLUMNS
+from mapper_azure_billing_tracking.batches.columns import COLUMNS, NUMBERS, TEXTS, given_name, given_text_name
 from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.rules.rules import chain, given_name
+from mapper_azure_billing_tracking.rules.chain import RULES, rules_for
+from mapper_azure_billing_tracking.rules.distinct import Memory
+from mapper_azure_billing_tracking.rules.rule import RuleContext
+from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (R[0-9]+) [^\n]*\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -62,20 +65,25 @@ def examples(section: str) -> list[Example]:
 EXAMPLES = [(rule, example) for rule, section in SECTIONS.items() for example in examples(section)]
 
 
+CONTEXT = RuleContext(
+    ProcessingConfig(),
+    pl.Schema({given_name(name): pl.String for name in TEXTS} | {given_text_name(name): pl.String for name in NUMBERS}),
+    Memory(),
+    ResourceTrackingEngine([]),
+)
+
+
 def test_the_page_has_each_rule_of_the_chain_once_in_its_order() -> None:
-    schema = pl.Schema({given_name(name): pl.String for name in COLUMNS})
-    rules = [rule.number for rule in chain(ProcessingConfig(), schema)]
-    assert re.findall(r"^## (R[0-9]+) ", PAGE, re.MULTILINE) == [*rules, "R16"]
+    rules = [rule.number for rule in rules_for(CONTEXT)]
+    assert re.findall(r"^## (R[0-9]+) ", PAGE, re.MULTILINE) == rules
+    assert [rule.__name__.split("_")[0].upper() for rule in RULES] == rules
 
 
 @pytest.mark.parametrize("rule", SECTIONS)
 def test_each_rule_has_examples_of_what_it_finds(rule: str) -> None:
-    schema = pl.Schema({given_name(name): pl.String for name in COLUMNS})
     found = {finding.split()[0] for example in examples(SECTIONS[rule]) for finding in example.findings}
     assert len(examples(SECTIONS[rule])) >= 1
-    assert (rule in found) == any(
-        entry.number == rule and entry.findings for entry in chain(ProcessingConfig(), schema)
-    )
+    assert (rule in found) == any(entry.number == rule and entry.conditions for entry in rules_for(CONTEXT))
 
 
 def test_the_tables_are_read_whole() -> None:

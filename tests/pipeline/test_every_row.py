@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 ROWS, PAGE_SIZE = 1000, 300
 MONTHS = ("2026-08", "2026-09", "2026-10")
-TEXT_COLUMNS = (*STRING_COLUMNS, *ALL_TAG_COLUMNS, "service_info1", "service_info2", "resource_tracking", "sku")
+TEXT_COLUMNS = (
+    *STRING_COLUMNS,
+    *ALL_TAG_COLUMNS,
+    "service_info1",
+    "service_info2",
+    "resource_tracking",
+    "match_level",
+    "sku",
+)
 
 
 @pytest.fixture(scope="module")

@@ -153,6 +153,7 @@ _USAGE = {
     "subscription_guid": "s-1",
     "resource_group": "rg-payroll",
     "resource_tracking": "PAYROLL",
+    "match_level": "resource_group",
     "meter_category": "Virtual Machines",
     "tags": '{"app":"payroll"}',
     "additional_info": "{}",

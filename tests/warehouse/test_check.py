@@ -19,6 +19,7 @@ from azure_billing_warehouse.check.expectations import Expectations
 from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.cli import main
 from azure_billing_warehouse.costs import same_cost
+from azure_billing_warehouse.schema.create import ensure_tables
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -65,7 +66,7 @@ def only_month(warehouse: Warehouse, **expected: Any) -> MonthCheck:
 def checked(warehouse: Warehouse, **expected: Any) -> CheckResult:
     """The verdict, where August is the only month that is expected."""
     expectations = Expectations(**{"last_month": AUGUST, **expected})
-    verdict = check(warehouse.config, patterns_table="d_application_tag", expected=expectations)
+    verdict = check(warehouse.config, expected=expectations)
     assert verdict is not None
     return verdict
 
@@ -208,17 +209,29 @@ def test_rows_that_differ_in_one_column_only_are_not_equal(warehouse: Warehouse)
 
 
 def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_resource(warehouse: Warehouse) -> None:
+    """A pattern that is the whole name is a match, and so is one that is no pattern any more."""
     warehouse.load(
         [1.0, 2.0, 4.0, 8.0],
-        instance_id=["/subscriptions/s/vm-1", "Vm-2/", "/x/payroll", "/x/vm-3"],
-        resource_tracking=["VM-1", "VM-2", "PAYROLL", "PAYROLL"],
+        instance_id=["/subscriptions/s/vm-1", "/a/b//", "/x/payroll", "/x/vm-3"],
+        resource_tracking=["VM-1", "B", "PAYROLL", "PAYROLL"],
+        match_level=[None, None, "last_segment", "subscription"],
     )
-    assert quality_of(only_month(warehouse)).unmatched_extended_cost == 7.0
-    warehouse.client.command("CREATE TABLE d_application_tag (id String, resource_tracking String) ENGINE = Memory")
-    warehouse.client.command("INSERT INTO d_application_tag VALUES ('1', 'Payroll')")
-    assert quality_of(only_month(warehouse)).unmatched_extended_cost == 3.0, (
-        "a pattern that is the whole name is a match"
-    )
+    assert quality_of(only_month(warehouse)).unmatched_extended_cost == 3.0
+
+
+def test_rows_of_a_version_that_did_not_say_whether_a_pattern_matched_are_noted_and_not_unmatched(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.load([1.0, 2.0], resource_tracking=["VM-1", "PAYROLL"])
+    warehouse.client.command(f"ALTER TABLE {DETAIL} DROP COLUMN match_level")
+    ensure_tables(warehouse.config)
+    warehouse.load([4.0], month=SEPTEMBER, resource_tracking="VM-1", match_level=None)
+    august, september = checked(warehouse).months
+    assert (quality_of(august).unmatched_extended_cost, quality_of(september).unmatched_extended_cost) == (0.0, 4.0)
+    (note,) = august.notes
+    assert note.startswith("an older version loaded 2 rows and did not say whether a pattern matched them")
+    assert note.endswith("; load the month again")
+    assert (august.status, september.notes) == ("ok", [])
 
 
 def test_completeness_is_percent_filled_and_a_fall_is_noted(warehouse: Warehouse) -> None:
@@ -341,7 +354,6 @@ def test_a_month_before_since_is_not_looked_at(warehouse: Warehouse) -> None:
     warehouse.load([1.0], month=SEPTEMBER)
     verdict = check(
         warehouse.config,
-        patterns_table="d_application_tag",
         since=SEPTEMBER,
         expected=Expectations(last_month=SEPTEMBER),
     )

@@ -28,7 +28,7 @@ from azure_billing_warehouse.schema.ddl import literal
 from azure_billing_warehouse.tables import WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard
-from mapper_azure_billing_tracking.transform import SnapshotKey
+from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +112,7 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
         {"n": 2, "cost": 4.0}
     ]
     assert on_cluster.scalar("SELECT count() FROM focus_cost_and_usage") == 2
-    checked = check(config, patterns_table="d_application_tag", expected=Expectations(last_month=AUGUST))
+    checked = check(config, expected=Expectations(last_month=AUGUST))
     assert checked is not None
     assert [month.status for month in checked.months] == ["ok"] * len(checked.months)
 

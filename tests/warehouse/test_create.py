@@ -154,7 +154,7 @@ def test_a_wide_decimal_holds_the_costs(new_warehouse: Warehouse) -> None:
     shown = new_warehouse.query("SELECT extended_cost FROM azure_billing_detail ORDER BY row_number")
     assert [float(row["extended_cost"]) for row in shown] == pytest.approx(costs, rel=1e-15)
     expected = Expectations(last_month=AUGUST)
-    verdict = check(new_warehouse.config, patterns_table="d_application_tag", expected=expected)
+    verdict = check(new_warehouse.config, expected=expected)
     assert verdict is not None
     assert verdict.status == "ok"
 

@@ -49,7 +49,7 @@ def run(warehouse: Warehouse, *arguments: str, **variables: str) -> Result:
 
 def checked(warehouse: Warehouse, since: dt.date | None = None, **expected: Any) -> CheckResult:
     expectations = Expectations(**{"last_month": AUGUST, **expected})
-    verdict = check(warehouse.config, patterns_table="d_application_tag", since=since, expected=expectations)
+    verdict = check(warehouse.config, since=since, expected=expectations)
     assert verdict is not None
     return verdict
 
@@ -85,7 +85,7 @@ def test_months_that_never_came_are_months_of_their_own_and_fail(warehouse: Ware
 def test_a_gap_and_the_months_up_to_the_current_one_are_expected_by_default(warehouse: Warehouse) -> None:
     warehouse.load([1.0])
     warehouse.load([1.0], month=OCTOBER)
-    verdict = check(warehouse.config, patterns_table="d_application_tag")
+    verdict = check(warehouse.config)
     assert verdict is not None
     current = now().date().replace(day=1)
     expected = [month for month in months_between(AUGUST, current) if month not in {AUGUST, OCTOBER}]
@@ -147,7 +147,7 @@ def test_the_report_shows_the_months_that_are_missing(warehouse: Warehouse, tmp_
     warehouse.load([1.0])
     path = tmp_path / "bill.html"
     expected = Expectations(last_month=SEPTEMBER)
-    write_report(warehouse.config, path, patterns_table="d_application_tag", expected=expected)
+    write_report(warehouse.config, path, expected=expected)
     assert "the month was never loaded" in path.read_text(encoding="utf-8")
 
 

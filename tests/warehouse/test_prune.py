@@ -217,6 +217,6 @@ def test_the_command_drops_one_kind_or_more_and_tells_how_many(warehouse: Wareho
 
 def months(warehouse: Warehouse) -> list[MonthCheck]:
     expected = Expectations(last_month=AUGUST)
-    verdict = check(warehouse.config, patterns_table="d_application_tag", expected=expected)
+    verdict = check(warehouse.config, expected=expected)
     assert verdict is not None
     return verdict.months

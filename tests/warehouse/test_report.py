@@ -39,7 +39,12 @@ FLAGS = (
 def load(warehouse: Warehouse) -> None:
     """Two months of three applications, one restated, with a hostile name, a credit, a conflict and rejected rows."""
     warehouse.load([90.0, 10.0])
-    warehouse.stage([100.0, 50.0, 25.0, -5.0], snapshot=SECOND, resource_tracking=["PAYROLL", HOSTILE, "VM-1", "SHOP"])
+    warehouse.stage(
+        [100.0, 50.0, 25.0, -5.0],
+        snapshot=SECOND,
+        resource_tracking=["PAYROLL", HOSTILE, "VM-1", "SHOP"],
+        match_level=["resource_group", "resource_group", None, "resource_group"],
+    )
     warehouse.reject([5.0], first_row=5, snapshot=SECOND)
     warehouse.audit(50.0, conflict=True, snapshot=SECOND)
     warehouse.finish([100.0, 50.0, 25.0, -5.0], snapshot=SECOND, rejected=[5.0], audit_count=1)
@@ -50,7 +55,7 @@ def load(warehouse: Warehouse) -> None:
 def test_the_report_holds_everything_in_one_file_and_fetches_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
     load(warehouse)
     path = tmp_path / "bill.html"
-    write_report(warehouse.config, path, patterns_table="d_application_tag")
+    write_report(warehouse.config, path)
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"<script|<link|<img|<iframe|@import|url\(|https?://", text)
     assert HOSTILE not in text
@@ -62,7 +67,7 @@ def test_the_report_holds_everything_in_one_file_and_fetches_nothing(warehouse: 
 def test_a_browser_shows_every_chart_and_reads_no_value_as_html(warehouse: Warehouse, tmp_path: Path) -> None:
     load(warehouse)
     path = tmp_path / "bill.html"
-    write_report(warehouse.config, path, patterns_table="d_application_tag")
+    write_report(warehouse.config, path)
     dom = subprocess.run(
         [CHROMIUM or "", *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
         capture_output=True,
@@ -92,7 +97,7 @@ def test_a_browser_shows_every_chart_and_reads_no_value_as_html(warehouse: Wareh
 
 def test_without_a_month_there_is_no_report(warehouse: Warehouse, tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="There is no month to report on"):
-        write_report(warehouse.config, tmp_path / "bill.html", patterns_table="d_application_tag")
+        write_report(warehouse.config, tmp_path / "bill.html")
     assert not (tmp_path / "bill.html").exists()
 
 

@@ -53,7 +53,7 @@ def loaded(config: ClickHouseConfig, kind: str) -> Iterator[Warehouse]:
 def quality(warehouse: Warehouse) -> Quality:
     """What `check` says of the rows of the only month."""
     expected = Expectations(last_month=AUGUST)
-    verdict = check(warehouse.config, patterns_table="d_application_tag", expected=expected)
+    verdict = check(warehouse.config, expected=expected)
     assert verdict is not None
     (month,) = verdict.months
     assert month.quality is not None

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from azure_billing_warehouse.clickhouse import explained
 from azure_billing_warehouse.costs import same_cost
-from azure_billing_warehouse.schema.ddl import is_in, qualified
+from azure_billing_warehouse.schema.ddl import qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, text_column
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ IMPORTANT_COLUMNS = (
 )
 """Columns without which a cost can't be allocated or explained; AzureBillingDetail knows what they are."""
 
-# What R12 says of an id, and R16's fall-back: a row without a match has the last segment in upper case.
-_LAST_SEGMENT = "upperUTF8(regexpExtract(instance_id, '([^/]*)/?$', 1))"
+UNMATCHED = "match_level IS NULL"
+"""The condition, in SQL, for a usage row that no pattern matched."""
+UNKNOWN = "match_level = 'unknown'"
+"""That for a row of which it can't be said, since the version that loaded it didn't."""
 _OF_SNAPSHOT = (
     "enrollment_number = {enrollment:String} AND billing_month = {month:Date} "
     "AND snapshot_at = parseDateTime64BestEffort({snapshot:String}, 3, 'UTC')"
@@ -55,7 +57,9 @@ class Quality(BaseModel):
     identical_row_count: int
     """Rows that equal an earlier one in everything but row_number: each is money, and kept."""
     unmatched_extended_cost: float
-    """Cost of the rows that no pattern matched: resource_tracking is the last segment of their instance id."""
+    """Cost of the rows that no pattern matched."""
+    unknown_match_row_count: int
+    """Rows that an older version loaded, which doesn't say whether a pattern matched: their cost is not in that."""
 
 
 class ApplicationChange(BaseModel):
@@ -68,24 +72,13 @@ class ApplicationChange(BaseModel):
     extended_cost: float
 
 
-def unmatched_condition(client: Client, config: ClickHouseConfig, patterns_table: str) -> str:
-    """The condition for a usage row that no pattern matched, in SQL; see `read_quality` for `patterns_table`."""
-    condition = f"resource_tracking = {_LAST_SEGMENT}"
-    if client.command(f"EXISTS TABLE {qualified(config, patterns_table)}"):
-        patterns = f"SELECT upperUTF8(toString(resource_tracking)) FROM {qualified(config, patterns_table)}"
-        condition += f" AND NOT (resource_tracking {is_in(config)} ({patterns}))"
-    return condition
-
-
-def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, patterns_table: str) -> Quality:
+def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot) -> Quality:
     """Look at each row of a snapshot once.
 
     Args:
         client: connection to the database.
         config: the configuration of the connection.
         snapshot: the extraction of a month that is looked at.
-        patterns_table: table with the column resource_tracking; if it is there, a row whose resource_tracking is one of
-            its patterns counts as matched even if that is also the last segment of its instance id.
 
     Raises:
         WarehouseError: the table can't be read.
@@ -98,11 +91,11 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, p
         if column.name not in AzureBillingDetail.order_by and column.clickhouse.type != "JSON"
     )
     with explained(config, "read the usage rows"):
-        unmatched = unmatched_condition(client, config, patterns_table)
         (row,) = client.query(
             f"SELECT count() AS row_count, {', '.join(filled)}, "
             f"row_count - uniqExact(sipHash128(({compared}))) AS identical_row_count, "
-            f"ifNull(sumKahanIf(toFloat64(extended_cost), {unmatched}), 0) AS unmatched_extended_cost "
+            f"ifNull(sumKahanIf(toFloat64(extended_cost), {UNMATCHED}), 0) AS unmatched_extended_cost, "
+            f"countIf({UNKNOWN}) AS unknown_match_row_count "
             f"FROM {qualified(config, AzureBillingDetail.table)} FINAL WHERE {_OF_SNAPSHOT}",
             _parameters(snapshot),
         ).named_results()
@@ -114,6 +107,7 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot, p
         },
         identical_row_count=row["identical_row_count"],
         unmatched_extended_cost=row["unmatched_extended_cost"],
+        unknown_match_row_count=row["unknown_match_row_count"],
     )
 
 

@@ -80,13 +80,12 @@ class CheckResult(BaseModel):
 
 
 def check(
-    config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None, expected: Expectations | None = None
+    config: ClickHouseConfig, *, since: dt.date | None = None, expected: Expectations | None = None
 ) -> CheckResult | None:
     """Check the newest snapshot of every month, and whether every month that is expected is there.
 
     Args:
         config: Where the tables are.
-        patterns_table: See `read_quality`.
         since: First month that is checked; all months if None.
         expected: What the warehouse should hold; see `Expectations` for what it is by default.
 
@@ -107,7 +106,7 @@ def check(
             _check_enrollment(number, known.get(number, Known()), expected, now) for number in sorted(numbers)
         ]
         months = [
-            _check_month(client, config, list(group), patterns_table=patterns_table, expected=expected, now=now)
+            _check_month(client, config, list(group), expected=expected, now=now)
             for (number, _), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2])
             if number in numbers
         ]
@@ -173,7 +172,6 @@ def _check_month(
     config: ClickHouseConfig,
     snapshots: Sequence[Snapshot],
     *,
-    patterns_table: str,
     expected: Expectations,
     now: dt.datetime,
 ) -> MonthCheck:
@@ -194,6 +192,8 @@ def _check_month(
                 "--broken-off` drops them once they are an hour old"
             )
     complete = [snapshot for snapshot in snapshots if snapshot.complete]
+    quality = read_quality(client, config, newest)
+    notes += _unknown_matches(quality)
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -206,7 +206,7 @@ def _check_month(
         published_snapshot_at=published.snapshot_at if published else None,
         missing_row_count=max(0, staged - newest.distinct_row_count),
         redelivered_row_count=newest.delivered_row_count - newest.distinct_row_count,
-        quality=read_quality(client, config, newest, patterns_table),
+        quality=quality,
         restatement=_restatement(client, config, before, published) if before and published else None,
     )
 
@@ -227,6 +227,14 @@ def _broken_off(newest: Snapshot, now: dt.datetime) -> Iterator[str]:
             f"nothing was delivered to the snapshot of {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC for an hour or more: "
             "its load broke off; run the load again, and if the month isn't extracted any more, "
             "`azure-billing-warehouse prune --broken-off` drops what is left of it"
+        )
+
+
+def _unknown_matches(quality: Quality) -> Iterator[str]:
+    if quality.unknown_match_row_count:
+        yield (
+            f"an older version loaded {quality.unknown_match_row_count} rows and did not say whether a pattern matched "
+            "them, so that their cost is not counted as unmatched; load the month again"
         )
 
 

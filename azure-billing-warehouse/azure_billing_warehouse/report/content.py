@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.check.ledger import read_snapshots
-from azure_billing_warehouse.check.quality import unmatched_condition
+from azure_billing_warehouse.check.quality import UNMATCHED
 from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
 from azure_billing_warehouse.schema.ddl import qualified
@@ -78,20 +78,19 @@ class Content:
 
 
 def read_content(
-    config: ClickHouseConfig, *, patterns_table: str, since: dt.date | None = None, expected: Expectations | None = None
+    config: ClickHouseConfig, *, since: dt.date | None = None, expected: Expectations | None = None
 ) -> Content:
     """Read the published months.
 
     Args:
         config: where the tables are.
-        patterns_table: see `quality.read_quality`.
         since: first month; all months if None.
         expected: see `check.check`.
 
     Raises:
         WarehouseError: ClickHouse or its tables can't be read, or there is no month.
     """
-    verdict = check(config, patterns_table=patterns_table, since=since, expected=expected)
+    verdict = check(config, since=since, expected=expected)
     if verdict is None or not any(month.snapshot for month in verdict.months):
         raise WarehouseError(
             "There is no month to report on: nothing was loaded yet, or not since the month asked for."
@@ -100,25 +99,22 @@ def read_content(
     with connect(config) as client:
         snapshots = read_snapshots(client, config, since)
         with explained(config, "read the published months"):
-            unmatched = unmatched_condition(client, config, patterns_table)
             return Content(
                 database=config.database,
                 at=dt.datetime.now(dt.UTC),
                 verdict=verdict,
                 snapshots=snapshots,
-                costs=_read_costs(client, config, unmatched, first),
+                costs=_read_costs(client, config, first),
                 conflicts=_read_conflicts(client, config, first),
                 findings=_read_findings(client, config, first),
-                unmatched_resources=_read_unmatched_resources(client, config, unmatched, first),
+                unmatched_resources=_read_unmatched_resources(client, config, first),
                 conflict_resources=_read_conflict_resources(client, config, first),
             )
 
 
-def _read_costs(
-    client: Client, config: ClickHouseConfig, unmatched: str, first: dict[str, dt.date]
-) -> list[ApplicationCost]:
+def _read_costs(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[ApplicationCost]:
     detail = qualified(config, DETAIL)
-    application = f"if({unmatched}, '', ifNull(resource_tracking, ''))"
+    application = f"if({UNMATCHED}, '', ifNull(resource_tracking, ''))"
     largest = (
         f"SELECT {application} AS application FROM {detail} "
         "WHERE billing_month >= {since:Date} AND application != '' "
@@ -157,12 +153,10 @@ def _read_findings(client: Client, config: ClickHouseConfig, first: dict[str, dt
     return [Finding(*row) for row in rows]
 
 
-def _read_unmatched_resources(
-    client: Client, config: ClickHouseConfig, unmatched: str, first: dict[str, dt.date]
-) -> list[Resource]:
+def _read_unmatched_resources(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[Resource]:
     rows = client.query(
         f"SELECT instance_id, ifNull(billing_currency, '') AS currency, '', {_COST} AS cost "
-        f"FROM {qualified(config, DETAIL)} WHERE billing_month >= {{since:Date}} AND ({unmatched}) "
+        f"FROM {qualified(config, DETAIL)} WHERE billing_month >= {{since:Date}} AND {UNMATCHED} "
         f"GROUP BY instance_id, currency ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
         first,
     ).result_rows

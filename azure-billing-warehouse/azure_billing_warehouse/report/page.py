@@ -33,7 +33,6 @@ def write_report(
     config: ClickHouseConfig,
     path: Path,
     *,
-    patterns_table: str,
     since: dt.date | None = None,
     expected: Expectations | None = None,
 ) -> None:
@@ -42,7 +41,7 @@ def write_report(
     Raises:
         WarehouseError: there is nothing to report on, or it can't be read.
     """
-    content = read_content(config, patterns_table=patterns_table, since=since, expected=expected)
+    content = read_content(config, since=since, expected=expected)
     path.write_text(page(content), encoding="utf-8")
 
 

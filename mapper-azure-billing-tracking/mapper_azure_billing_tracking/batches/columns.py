@@ -1,20 +1,41 @@
-"""The columns of the stream that the mapper reads, by our names; how they are read stands in `records`."""
+"""The columns that the mapper reads, by our names, and what a frame calls them; how they are read is elsewhere."""
 
 from __future__ import annotations
 
-TEXTS = (
-    *("account_owner_id", "account_name", "service_administrator_id", "subscription_guid", "subscription_name", "date"),
-    *("product", "meter_id", "meter_category", "meter_sub_category", "meter_region", "meter_name", "resource_location"),
-    *("consumed_service", "instance_id", "service_info1", "service_info2", "additional_info", "tags"),
-    *("store_service_identifier", "department_name", "cost_center", "unit_of_measure", "resource_group"),
-    *("billing_currency", "charge_type", "extra"),
-)
-FLOATS = ("consumed_quantity", "resource_rate", "extended_cost")
-INTEGERS = ("subscription_id",)
-KEY_TEXTS = ("enrollment_number", "billing_month", "snapshot_at")
-ROW_NUMBER = "row_number"
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY
+from azure_billing_warehouse.tables import AzureBillingDetail, text_column
 
-COLUMNS = (*TEXTS, *FLOATS, *INTEGERS, *KEY_TEXTS, ROW_NUMBER)
+MADE_BY_RULES = (
+    *("year", "month", "day", "month_date", "newmonth", "extended_cost_tax"),
+    *(text_column("tags"), text_column("additional_info")),
+    *("cmdb_mapped_application_service", "ppm_billing_item", "ppm_id_owner", "ppm_io_cc"),
+    *("sku", "latest_resource_type", "resource_name", "vm_name", "resource_tracking", "match_level"),
+)
+"""Columns of the staging row that no input has; all its other columns are read."""
+
+_KINDS = {
+    column.name: column.clickhouse.type
+    for column in AzureBillingDetail.sent_columns()
+    if column.name not in MADE_BY_RULES
+}
+KEY_TEXTS = SNAPSHOT_KEY
+ROW_NUMBER = "row_number"
+FLOATS = tuple(name for name, kind in _KINDS.items() if kind == "Nullable(Float64)")
+INTEGERS = tuple(name for name, kind in _KINDS.items() if kind == "Nullable(Int64)")
+NUMBERS = (*FLOATS, *INTEGERS)
+TEXTS = tuple(name for name in _KINDS if name not in {*NUMBERS, *KEY_TEXTS, ROW_NUMBER})
+
+COLUMNS = (*TEXTS, *NUMBERS, *KEY_TEXTS, ROW_NUMBER)
 """All columns that are read."""
 NOT_READ = ("year", "month", "day")
 """Columns of the tap that say nothing that `date` doesn't (R2)."""
+
+
+def given_name(name: str) -> str:
+    """Return what a frame calls a column as it came: texts, or numbers where they came as numbers."""
+    return f"given.{name}"
+
+
+def given_text_name(name: str) -> str:
+    """Return what a frame calls the texts in a number's column: what came there and may not be a number."""
+    return f"given.{name}.text"

@@ -1,4 +1,4 @@
-"""Usage records as bytes, and the frames of columns that are read from them; nothing is judged here.
+"""Usage records as JSON, and the batch that is read from them; nothing is judged here.
 
 A record is read in one of two ways with the same result, as long as no name comes twice in it (which JSON advises
 against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it refuse a value that
@@ -15,14 +15,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import polars as pl
+from typing_extensions import override
 
 from azure_billing_warehouse.errors import OperatorError
-from mapper_azure_billing_tracking.batches.columns import COLUMNS, FLOATS, INTEGERS, KEY_TEXTS, ROW_NUMBER, TEXTS
-from mapper_azure_billing_tracking.batches.json_text import json_text
-from mapper_azure_billing_tracking.rules.rules import given_name
+from mapper_azure_billing_tracking.batches.batch import UsageBatch
+from mapper_azure_billing_tracking.batches.columns import (
+    COLUMNS,
+    FLOATS,
+    INTEGERS,
+    KEY_TEXTS,
+    NUMBERS,
+    ROW_NUMBER,
+    TEXTS,
+    given_name,
+    given_text_name,
+)
+from mapper_azure_billing_tracking.batches.json_values import original_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mapper_azure_billing_tracking.config import ProcessingConfig
 
@@ -32,8 +43,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _MISREAD = "_misread"
-POSITION = "_position"
-"""Column of a record's position among those that were to be read."""
+_POSITION = "_position"
 
 
 class MalformedRecordError(OperatorError):
@@ -53,8 +63,32 @@ class UsageRecords:
     line_numbers: Sequence[int]
 
 
+@dataclass(frozen=True)
+class JsonBatch(UsageBatch):
+    """Usage rows that came as JSON objects.
+
+    Attributes:
+        records: The JSON object of each.
+        line_numbers: The line of the input that each came from, from 1.
+        names: Our name of a column -> its name in the objects.
+    """
+
+    records: Sequence[bytes]
+    line_numbers: Sequence[int]
+    names: Mapping[str, str]
+
+    @override
+    def original(self, row: int, column: str) -> str | None:
+        raw = _decode(self.records[row]).get(self.names[column])
+        return None if raw is None else original_text(raw)
+
+    @override
+    def record(self, row: int) -> str:
+        return self.records[row].decode()
+
+
 class RecordsReader:
-    """Reads usage records into columns.
+    """Reads usage records into a batch.
 
     Args:
         config: The mapper's settings: names of the input's columns.
@@ -76,31 +110,39 @@ class RecordsReader:
         fields = [(name, kind, None) for name, kind in types.items()]
         self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
 
-    def read(self, usage: UsageRecords) -> list[pl.DataFrame]:
+    def read(self, usage: UsageRecords) -> JsonBatch:
         """Read records, those that are what the schema says apart from the others.
 
         Args:
             usage: The records.
 
-        Returns:
-            A frame for each way of reading that was needed: _position (among the records); the columns as
-            `given.<name>`, numbers as Float64 or Int64 if each value of the frame is one, else as texts; and
-            enrollment_number, billing_month (Date), snapshot_at (UTC), row_number.
-
         Raises:
             MalformedRecordError: A record is not a JSON object, or lacks a key column.
         """
-        everything = range(len(usage.records))
         frame = self._read_quickly(usage.records)
-        if frame is not None:
-            return [self._typed(frame, usage, everything)]
+        if frame is None:
+            frame = self._read_apart(usage)
+        typed = self._typed(frame, usage)
+        place = f"Line {usage.line_numbers[0]} of the input" if usage.line_numbers else ""
+        return JsonBatch(typed, place, usage.records, usage.line_numbers, self._names)
+
+    def _read_apart(self, usage: UsageRecords) -> pl.DataFrame:
+        """Read quickly what can be read so, the rest exactly; numbers of the rest are texts in columns of their own."""
+        everything = range(len(usage.records))
         odd = [position for position in everything if not self._is_plain(usage.records[position])]
         apart = set(odd)
         plain = [position for position in everything if position not in apart]
         frame = self._read_quickly([usage.records[position] for position in plain])
         if frame is None:  # Polars refuses what msgspec takes
-            return [self._typed(self._read_exactly(usage, everything), usage, everything)]
-        return [self._typed(frame, usage, plain), self._typed(self._read_exactly(usage, odd), usage, odd)]
+            return self._read_exactly(usage, everything)
+        parts = (
+            part.with_columns(
+                pl.Series(_POSITION, positions, dtype=pl.Int64),
+                pl.col(self._names[ROW_NUMBER]).cast(pl.UInt64, strict=False),
+            )
+            for part, positions in ((frame, plain), (self._read_exactly(usage, odd), odd))
+        )
+        return pl.concat(parts, how="diagonal").sort(_POSITION).drop(_POSITION)
 
     def _read_quickly(self, records: list[bytes]) -> pl.DataFrame | None:
         lines = pl.Series(records, dtype=pl.Binary).bin
@@ -132,20 +174,24 @@ class RecordsReader:
                 values = _decode(usage.records[position])
                 for name, column in columns.items():
                     raw = values.get(name)
-                    column.append(None if raw is None else json_text(raw))
+                    column.append(None if raw is None else original_text(raw))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise MalformedRecordError(
                     f"Line {usage.line_numbers[position]} of the input is no record that can be read: {error}."
                 ) from error
-        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        texts = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        return texts.rename({self._names[name]: given_text_name(name) for name in NUMBERS})
 
-    def _typed(self, frame: pl.DataFrame, usage: UsageRecords, positions: Sequence[int]) -> pl.DataFrame:
+    def _typed(self, frame: pl.DataFrame, usage: UsageRecords) -> pl.DataFrame:
         names = self._names
+        named = {
+            **{names[name]: given_name(name) for name in (*TEXTS, *NUMBERS)},
+            **{given_text_name(name): given_text_name(name) for name in NUMBERS},
+        }
         typed = (
             frame.lazy()
             .select(
-                pl.Series(POSITION, positions, dtype=pl.Int64),
-                *(pl.col(names[name]).alias(given_name(name)) for name in (*TEXTS, *FLOATS, *INTEGERS)),
+                *(pl.col(name).alias(alias) for name, alias in named.items() if name in frame.columns),
                 pl.col(names["enrollment_number"]).alias("enrollment_number"),
                 pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
                 pl.col(names["snapshot_at"])
@@ -157,23 +203,12 @@ class RecordsReader:
         )
         for key in (*KEY_TEXTS, ROW_NUMBER):
             if typed[key].has_nulls():
-                position = positions[typed[key].is_null().arg_true()[0]]
+                position = typed[key].is_null().arg_true()[0]
                 raise MalformedRecordError(
                     f"Line {usage.line_numbers[position]} of the input has no readable {names[key]}, hence no month; "
                     "for a tap that names it otherwise there is the setting columns."
                 )
         return typed
-
-
-def original_text(record: bytes, column: str) -> str | None:
-    """The text of a value as it came: a string as it is, null or missing as None, anything else as its compact JSON.
-
-    Args:
-        record: The record's JSON.
-        column: The column's name in the record.
-    """
-    raw = _decode(record).get(column)
-    return None if raw is None else json_text(raw)
 
 
 def _decode(record: bytes) -> dict[str, msgspec.Raw]:

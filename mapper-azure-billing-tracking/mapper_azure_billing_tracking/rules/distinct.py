@@ -56,3 +56,26 @@ class Remembered:
     def forget(self) -> None:
         """Give the memory back; later texts are computed anew."""
         self._known = self._known.clear()
+
+
+class Memory:
+    """The remembered functions of all rules, by name."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Remembered] = {}
+
+    def of(self, name: str, compute: Callable[[pl.DataFrame], pl.DataFrame]) -> Remembered:
+        """Return the function of this name, which is made when it is first asked for.
+
+        Args:
+            name: What tells it from the others.
+            compute: What `Remembered` takes; the first one stays.
+        """
+        if name not in self._functions:
+            self._functions[name] = Remembered(compute)
+        return self._functions[name]
+
+    def forget(self) -> None:
+        """Give the memory of all of them back."""
+        for function in self._functions.values():
+            function.forget()

@@ -1,4 +1,4 @@
-"""The JSON objects in tags and additional_info (R8), and the members that other rules need of them.
+"""Reads the JSON objects in tags and additional_info (R8), and the members that other rules need of them.
 
 Each distinct document is read once, by msgspec: Polars reads JSON only into types known
 beforehand, and rewrites numbers.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import polars as pl
 
-from mapper_azure_billing_tracking.batches.json_text import json_text
+from mapper_azure_billing_tracking.batches.json_values import original_text
 from mapper_azure_billing_tracking.rules.distinct import VALUE
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OBJECT = "object"
 UNREADABLE = "unreadable"
+MACHINE = "vm"
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DEEPEST = 100
@@ -28,7 +29,7 @@ _NULL_TEXTS = ("", "null", "[]", "{}")
 
 
 class Document(NamedTuple):
-    """A document as R8 takes it."""
+    """A document as R8 reads it."""
 
     text: str | None
     """The object as compact JSON; None where the document is null or no object."""
@@ -43,7 +44,7 @@ _UNREADABLE = Document(None, {}, unreadable=True)
 
 
 def read_document(given: str) -> Document:
-    """R8: read the text of tags or additional_info as an object.
+    """R8: read the text of `tags` or `additional_info` as an object.
 
     Args:
         given: The text as it came.
@@ -71,7 +72,7 @@ def read_document(given: str) -> Document:
 
 
 def _fits_json_column(compact: str) -> bool:
-    """Whether a ClickHouse JSON column holds an object (tried with ClickHouse 26.9)."""
+    """Return whether a ClickHouse JSON column holds an object (tried with ClickHouse 26.9)."""
     flat = compact.count("{") == 1 and "[" not in compact
     if flat and _written_alike(compact):
         return True
@@ -82,7 +83,7 @@ def _fits_json_column(compact: str) -> bool:
 
 
 def _written_alike(compact: str) -> bool:
-    """Whether an object comes out of a dict as it went in: then no key is there twice, and no number is too large."""
+    """Return whether a dict gives the object back unchanged: then no key comes twice, and no number is too large."""
     try:
         return msgspec.json.encode(msgspec.json.decode(compact)) == compact.encode()
     except msgspec.DecodeError:
@@ -121,42 +122,38 @@ def _held(value: object, depth: int, paths: set[str] | None = None, path: str = 
 
 
 def member_name(raw: msgspec.Raw) -> str | None:
-    """R13: the name in a member.
+    """R13: return the name in a member: a string that is not blank, or a number's JSON text; None for anything else.
 
     Args:
         raw: The member's JSON.
-
-    Returns:
-        A string that is not blank, or a number's JSON text; None for anything else.
     """
     if bytes(raw)[:1] in {b"t", b"f", b"{", b"["}:
         return None
-    text = json_text(raw)
+    text = original_text(raw)
     return text if text and text.strip() else None
 
 
-def read_tags(tag_columns: Mapping[str, str]) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    """The reader of distinct tags.
+def tags_reader(tag_columns: Mapping[str, str]) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Return the reader of distinct tags: from `value` to `value, object, unreadable` and the columns for R9.
 
     Args:
-        tag_columns: Tag -> column that it fills (R9).
-
-    Returns:
-        A function from `value` to `value, object, unreadable` and a column for each of tag_columns.
+        tag_columns: Tag -> column for its text.
     """
 
     def read(values: pl.DataFrame) -> pl.DataFrame:
         documents = [read_document(text) for text in values[VALUE]]
         columns = {
-            column: [json_text(document.members[tag]) if tag in document.members else None for document in documents]
+            column: [
+                original_text(document.members[tag]) if tag in document.members else None for document in documents
+            ]
             for tag, column in tag_columns.items()
         }
-        return _with_documents(values, documents, columns)
+        return _beside(values, documents, columns)
 
     return read
 
 
-def read_additional_info(values: pl.DataFrame) -> pl.DataFrame:
+def additional_info_of(values: pl.DataFrame) -> pl.DataFrame:
     """Read distinct additional infos.
 
     Args:
@@ -166,7 +163,7 @@ def read_additional_info(values: pl.DataFrame) -> pl.DataFrame:
         Columns `value, object, unreadable, vm`: the machine's name by VMName, else VmName (R13).
     """
     documents = [read_document(text) for text in values[VALUE]]
-    return _with_documents(values, documents, {"vm": [_machine(document.members) for document in documents]})
+    return _beside(values, documents, {MACHINE: [_machine(document.members) for document in documents]})
 
 
 def _machine(members: Mapping[str, msgspec.Raw]) -> str | None:
@@ -176,9 +173,7 @@ def _machine(members: Mapping[str, msgspec.Raw]) -> str | None:
     return None
 
 
-def _with_documents(
-    values: pl.DataFrame, documents: list[Document], columns: Mapping[str, list[str | None]]
-) -> pl.DataFrame:
+def _beside(values: pl.DataFrame, documents: list[Document], columns: Mapping[str, list[str | None]]) -> pl.DataFrame:
     return values.with_columns(
         pl.Series(OBJECT, [document.text for document in documents], dtype=pl.String),
         pl.Series(UNREADABLE, [document.unreadable for document in documents], dtype=pl.Boolean),

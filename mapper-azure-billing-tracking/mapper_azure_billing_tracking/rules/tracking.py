@@ -1,7 +1,4 @@
-"""R16: which application a usage row is tracked to, and the audit of those that more than one pattern matched.
-
-Where the patterns come from stands in `patterns`.
-"""
+"""R16: the application that a usage row is tracked to; where the patterns come from is in `pattern_source`."""
 
 from __future__ import annotations
 
@@ -9,24 +6,40 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from azure_billing_warehouse.tables import TaggingAudit
+from mapper_azure_billing_tracking.batches.columns import given_name
 from mapper_azure_billing_tracking.rules.distinct import VALUE, Remembered
-from mapper_azure_billing_tracking.rules.rules import LAST_SEGMENT, given, given_name
-from mapper_azure_billing_tracking.stream_types import polars_schema
+from mapper_azure_billing_tracking.rules.resources import LAST_SEGMENT
+from mapper_azure_billing_tracking.rules.rule import LookUp, Rule
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterable
 
     from azure_billing_warehouse.patterns.pattern import Pattern
+    from mapper_azure_billing_tracking.rules.rule import RuleContext
 
+LEVELS = {
+    "last_segment": LAST_SEGMENT,
+    "resource_group": given_name("resource_group"),
+    "subscription": given_name("subscription_guid"),
+}
+"""The levels at which a row is tracked, as `match_level` names them, and the columns that are compared, in order."""
+MATCH_COUNT, LEVEL_MATCHES, SELECTED_MATCH = "match_count", "_level_matches", "selected_match"
 _RANK, _RANKS = "rank", "ranks"
-_MATCH_COUNT = "match_count"
 _PATTERN, _TEXT = "pattern", "text"
 
 
+def match_name(level: str) -> str:
+    """Return the name of the column with the match of a level."""
+    return f"{level}_match"
+
+
+def r16_tracking(context: RuleContext) -> Rule:
+    """R16: `resource_tracking` is the application that pays, `match_level` the level at which a pattern matched."""
+    return Rule("R16", {}, look_ups=(LookUp(tuple(LEVELS.values()), context.engine.track),))
+
+
 class ResourceTrackingEngine:
-    """Tracks usage rows to applications by Aho-Corasick over distinct values, each matched once for the engine's life.
+    """Matches patterns by Aho-Corasick over distinct values, each of which is matched once for the engine's life.
 
     Args:
         patterns: The patterns; blank ones are skipped, of those equal but for case the lowest id (the first among
@@ -49,7 +62,7 @@ class ResourceTrackingEngine:
         self._matches = Remembered(self._match)
 
     def __len__(self) -> int:
-        """The number of distinct patterns."""
+        """Return the number of distinct patterns."""
         return self._patterns.height
 
     def forget(self) -> None:
@@ -57,7 +70,7 @@ class ResourceTrackingEngine:
         self._matches.forget()
 
     def _match(self, values: pl.DataFrame) -> pl.DataFrame:
-        """From `value` to `value, text` (the best match in upper case) and `ranks` (all that matched)."""
+        """Find, for each `value`, `text` (the best match in upper case) and `ranks` (all that matched)."""
         found = (
             values.with_columns(
                 pl.col(VALUE)
@@ -72,64 +85,35 @@ class ResourceTrackingEngine:
         )
         return values.join(found, on=VALUE, how="left")
 
-    def track(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Add `resource_tracking` and the columns that the audit needs.
+    def track(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Find `resource_tracking` and `match_level`, and what the audit needs.
 
         Args:
-            frame: Usage rows with the columns as they came and the last segment of R12.
+            rows: The columns of `LEVELS`.
 
         Returns:
-            The frame, with the match of each level, the selected one, and the count of distinct matches.
+            These columns, each combination once, with these two, the best match of each level, the selected one, the
+            number of distinct patterns that matched, and the sum of their numbers over the levels.
         """
-        columns = [LAST_SEGMENT, given_name("resource_group"), given_name("subscription_guid")]
         # Each resource once: it has a row for each day and meter.
-        resources = frame.lazy().select(columns).unique().collect()
-        matches = self._matches.look_up(*resources).lazy()
-        names = ("last_segment", "resource_group", "subscription")
+        resources = rows.lazy().unique().collect()
+        matches = self._matches.look_up(*(resources[column] for column in LEVELS.values())).lazy()
         tracked = resources.lazy()
-        for name, column in zip(names, columns, strict=True):
-            level = matches.select(VALUE, pl.col(_TEXT).alias(f"{name}_match"), pl.col(_RANKS).alias(f"_{name}_ranks"))
-            tracked = tracked.join(level, left_on=column, right_on=VALUE, how="left")
-        ranks = [pl.col(f"_{name}_ranks").fill_null([]) for name in names]
-        selected = pl.coalesce(*(f"{name}_match" for name in names))
-        tracked = tracked.select(
-            *columns,
-            *(f"{name}_match" for name in names),
-            selected.alias("selected_match"),
+        for level, column in LEVELS.items():
+            found = matches.select(
+                VALUE, pl.col(_TEXT).alias(match_name(level)), pl.col(_RANKS).alias(f"_{level}_ranks")
+            )
+            tracked = tracked.join(found, left_on=column, right_on=VALUE, how="left")
+        ranks = [pl.col(f"_{level}_ranks").fill_null([]) for level in LEVELS]
+        selected = pl.coalesce(map(match_name, LEVELS))
+        return tracked.select(
+            *LEVELS.values(),
+            *(match_name(level) for level in LEVELS),
+            selected.alias(SELECTED_MATCH),
             selected.fill_null(pl.col(LAST_SEGMENT).str.to_uppercase()).alias("resource_tracking"),
-            pl.sum_horizontal(rank.list.len() for rank in ranks).alias("_level_matches"),
-            pl.concat_list(ranks).list.n_unique().alias(_MATCH_COUNT),
-        )
-        return frame.lazy().join(tracked, on=columns, how="left", maintain_order="left", nulls_equal=True).collect()
-
-
-def audit(tracked: pl.LazyFrame, audit_timestamp: dt.datetime) -> pl.LazyFrame:
-    """The audit of a batch: a row for each resource and outcome where more than one match was found.
-
-    Args:
-        tracked: Rows that were tracked and not rejected.
-        audit_timestamp: When the batch was tracked (UTC).
-
-    Returns:
-        The columns of `dq_tagging_audit`.
-    """
-    names = ("resource_group", "subscription_guid", "meter_category")
-    group = [
-        *(pl.col(name) for name in ("enrollment_number", "billing_month", "snapshot_at", "instance_id")),
-        pl.col(LAST_SEGMENT).alias("last_segment"),
-        *(given(name).alias(name) for name in names),
-        *(pl.col(f"{level}_match") for level in ("last_segment", "resource_group", "subscription")),
-        pl.col("selected_match"),
-        pl.col(_MATCH_COUNT),
-    ]
-    return (
-        tracked.filter(pl.col("_level_matches") > 1)
-        .group_by(*group, maintain_order=True)
-        .agg(
-            pl.len().alias("row_count"),
-            pl.col("extended_cost").sum(),
-            pl.col("row_number").min().alias("first_row_number"),
-        )
-        .with_columns((pl.col(_MATCH_COUNT) > 1).alias("conflict"), pl.lit(audit_timestamp).alias("audit_timestamp"))
-        .select(pl.col(name).cast(dtype) for name, dtype in polars_schema(TaggingAudit).items())
-    )
+            pl.coalesce(pl.when(pl.col(match_name(level)).is_not_null()).then(pl.lit(level)) for level in LEVELS).alias(
+                "match_level"
+            ),
+            pl.sum_horizontal(rank.list.len() for rank in ranks).alias(LEVEL_MATCHES),
+            pl.concat_list(ranks).list.n_unique().alias(MATCH_COUNT),
+        ).collect()

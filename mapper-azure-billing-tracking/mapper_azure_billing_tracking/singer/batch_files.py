@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from azure_billing_warehouse.errors import OperatorError
+from mapper_azure_billing_tracking.sdk import BatchMessage
 from mapper_azure_billing_tracking.singer.leftovers import OWNER, RUN_FOLDER, remove_dead_runs
 from mapper_azure_billing_tracking.singer.processes import Owner
-from mapper_azure_billing_tracking.singer.writer import BatchMessage, OutputError
+from mapper_azure_billing_tracking.singer.writer import OutputError
 
 if TYPE_CHECKING:
     from typing import BinaryIO

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
-from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
-from singer_sdk.singerlib.exceptions import InvalidInputLine
+from typing_extensions import override
 
 from mapper_azure_billing_tracking.batches.records import RecordsReader, UsageRecords
 from mapper_azure_billing_tracking.config import ProcessingConfig
+from mapper_azure_billing_tracking.sdk import MESSAGE_TYPES, InvalidInputLine, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import polars as pl
+    from mapper_azure_billing_tracking.batches.batch import UsageBatch
 
-USAGE, FRAMES = "usage", "frames"
-"""Keys of a group of usage records (UsageRecords), and of its frames, in the message that stands for it."""
+USAGE = "usage"
+"""Key of a batch of usage rows (UsageBatch) in the message that stands for its RECORDs."""
 LINE, LINE_NUMBER = "line", "line_number"
 """Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
 
-_TYPES = frozenset(SingerMessageType)
 _LINE_END = b"}}\n"
 _TIME_EXTRACTED = b',"time_extracted":"'
 _QUOTE_END = b'"}\n'
@@ -80,8 +78,8 @@ def read_properties(line: bytes) -> set[str]:
     return set(_schema_line.decode(line).schema.properties)
 
 
-class UsageReader(GenericSingerReader[bytes]):
-    """A Singer reader that hands on consecutive usage records as one RECORD message with their frames.
+class UsageReader(LineReader):
+    """A Singer reader that makes one RECORD message, with a batch, of consecutive usage records.
 
     Args:
         config: The mapper's settings: names of the streams and of the usage stream's columns, limits in bytes.
@@ -103,31 +101,14 @@ class UsageReader(GenericSingerReader[bytes]):
             : -len(b"null}")
         ]
 
-    @property
-    def default_input(self) -> IO[bytes]:
-        """Standard input."""
-        return sys.stdin.buffer
-
-    def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """Decode a line.
-
-        Args:
-            line: A line of the input.
-        """
-        message: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
-        return message
-
-    def process_lines(
-        self,
-        file_input: IO[bytes] | None,
-        callbacks: dict[str, Callable[[dict[str, Any]], None]],
-    ) -> Counter[str]:
+    @override
+    def read_lines(self, file_input: IO[bytes], callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
         """Read all lines.
 
         Args:
-            file_input: The lines; standard input by default.
+            file_input: The lines.
             callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
-                the keys `usage` and `frames`; all others have the line and its number.
+                the key `usage`; all others have the line and its number.
 
         Returns:
             How many messages of each type there were.
@@ -138,7 +119,7 @@ class UsageReader(GenericSingerReader[bytes]):
         counts: Counter[str] = Counter()
         groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows, self._batch_size_bytes)
         with groups:
-            for line_number, line in enumerate(self._lines(file_input or self.default_input), 1):
+            for line_number, line in enumerate(self._lines(file_input), 1):
                 record = self._plain_record(line)
                 if record is None and line.strip():
                     message = self._classify(line, line_number)
@@ -183,7 +164,7 @@ class UsageReader(GenericSingerReader[bytes]):
             message = self._decoder.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInputLine(f"Line {line_number} of the input is no Singer message: {error}.") from error
-        if message.type not in _TYPES:
+        if message.type not in MESSAGE_TYPES:
             raise InvalidInputLine(f"Line {line_number} of the input has the unknown type {message.type}.")
         if (fault := message.fault()) is not None:
             raise InvalidInputLine(f"Line {line_number} of the input, a {message.type}, {fault}.")
@@ -200,7 +181,7 @@ class _Groups:
     def __init__(
         self,
         stream: str,
-        read: Callable[[UsageRecords], list[pl.DataFrame]],
+        read: Callable[[UsageRecords], UsageBatch],
         handle: Callable[[dict[str, Any]], None],
         batch_size_rows: Callable[[], int],
         batch_size_bytes: int,
@@ -214,7 +195,7 @@ class _Groups:
         self._bytes = 0
         self._records: list[bytes] = []
         self._line_numbers: list[int] = []
-        self._being_read: tuple[UsageRecords, Future[list[pl.DataFrame]]] | None = None
+        self._being_read: Future[UsageBatch] | None = None
         self._being_handled: Future[None] | None = None
         self._executor = ThreadPoolExecutor(max_workers=2)
 
@@ -249,7 +230,7 @@ class _Groups:
         if self._records:
             group = UsageRecords(self._records, self._line_numbers)
             self._records, self._line_numbers, self._bytes = [], [], 0
-            self._being_read = group, self._executor.submit(self._read, group)
+            self._being_read = self._executor.submit(self._read, group)
 
     def wait(self) -> None:
         """Wait until nothing is being handled."""
@@ -261,6 +242,6 @@ class _Groups:
         """Wait for the group that is handled, and let that which was read be the next."""
         self.wait()
         if self._being_read is not None:
-            (group, frames), self._being_read = self._being_read, None
-            message = {"type": "RECORD", "stream": self._stream, USAGE: group, FRAMES: frames.result()}
+            read, self._being_read = self._being_read, None
+            message = {"type": "RECORD", "stream": self._stream, USAGE: read.result()}
             self._being_handled = self._executor.submit(self._handle, message)

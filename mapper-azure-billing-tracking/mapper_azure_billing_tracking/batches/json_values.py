@@ -7,14 +7,14 @@ import msgspec
 _string = msgspec.json.Decoder(str)
 
 
-def json_text(raw: msgspec.Raw) -> str | None:
-    """The text of a value: a string as it is, null as None, anything else as its compact JSON, digits untouched.
+def original_text(raw: msgspec.Raw) -> str | None:
+    """Return the text of a value: a string as it is, null as None, anything else as its compact JSON, digits untouched.
 
     Args:
         raw: The value's JSON.
 
     Raises:
-        msgspec.DecodeError: The value is no JSON.
+        msgspec.DecodeError: The value is not JSON.
     """
     encoded = bytes(raw)
     match encoded[:1]:

@@ -1,0 +1,48 @@
+"""The tagging audit: the resources that more than one pattern or level matched, as rows of `dq_tagging_audit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from azure_billing_warehouse.tables import TaggingAudit
+from mapper_azure_billing_tracking.rules.resources import LAST_SEGMENT
+from mapper_azure_billing_tracking.rules.rule import given
+from mapper_azure_billing_tracking.rules.tracking import LEVEL_MATCHES, LEVELS, MATCH_COUNT, SELECTED_MATCH, match_name
+from mapper_azure_billing_tracking.stream_types import polars_schema
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+
+def audit(tracked: pl.LazyFrame, audit_timestamp: dt.datetime) -> pl.LazyFrame:
+    """Return the audit of a batch: a row for each resource and outcome where more than one match was found.
+
+    Args:
+        tracked: Rows that were tracked and not rejected.
+        audit_timestamp: When the batch was tracked (UTC).
+
+    Returns:
+        The columns of `dq_tagging_audit`.
+    """
+    names = ("resource_group", "subscription_guid", "meter_category")
+    group = [
+        *(pl.col(name) for name in ("enrollment_number", "billing_month", "snapshot_at", "instance_id")),
+        pl.col(LAST_SEGMENT).alias("last_segment"),
+        *(given(name).alias(name) for name in names),
+        *(pl.col(match_name(level)) for level in LEVELS),
+        pl.col(SELECTED_MATCH),
+        pl.col(MATCH_COUNT),
+    ]
+    return (
+        tracked.filter(pl.col(LEVEL_MATCHES) > 1)
+        .group_by(*group, maintain_order=True)
+        .agg(
+            pl.len().alias("row_count"),
+            pl.col("extended_cost").sum(),
+            pl.col("row_number").min().alias("first_row_number"),
+        )
+        .with_columns((pl.col(MATCH_COUNT) > 1).alias("conflict"), pl.lit(audit_timestamp).alias("audit_timestamp"))
+        .select(pl.col(name).cast(dtype) for name, dtype in polars_schema(TaggingAudit).items())
+    )
