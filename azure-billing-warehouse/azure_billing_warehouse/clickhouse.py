@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from azure_billing_warehouse.config import ClickHouseConfig
 
+MINIMUM_VERSION = "25.5"
+"""The oldest ClickHouse that the tests run on."""
+
 _SERVER_CAUSES = {
     516: "user {username} or the password is wrong",  # AUTHENTICATION_FAILED
     81: "the database doesn't exist; `azure-billing-warehouse create` makes it",  # UNKNOWN_DATABASE
@@ -45,7 +48,7 @@ def connect(config: ClickHouseConfig) -> Client:
     """Connect to the database of the configuration.
 
     Raises:
-        WarehouseError: The server can't be reached, refuses the user, or has no such database.
+        WarehouseError: The server can't be reached, refuses the user, has no such database, or is too old.
     """
     return _open(config, config.database)
 
@@ -100,6 +103,12 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
             tz_mode="aware",
             show_clickhouse_errors="scrub",  # what the server says, without the address and the server's version
         )
+        if not client.min_version(MINIMUM_VERSION):
+            client.close()
+            raise WarehouseError(
+                f"ClickHouse at {config.host}:{config.port} is version {client.server_version}; "
+                f"this needs {MINIMUM_VERSION} or later: upgrade it."
+            )
         if config.cluster:
             for name, value in cluster.settings(client, config.cluster).items():
                 client.set_client_setting(name, value)

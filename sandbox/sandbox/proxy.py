@@ -1,6 +1,7 @@
 """Stands between a client and ClickHouse's HTTP interface, and spoils what specifications such as `lost@insert:3` name.
 
-It knows nothing of SQL but which requests are inserts. Killing the server is the caller's, as a hook.
+It knows nothing of SQL but which requests are inserts, and which ask for the version. Killing the server is the
+caller's, as a hook.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Proxy:
         on_fault: called with the kind of a fault when it strikes.
         on_death: kills the server; returns when it is dead. `revive` starts it again and may set `upstream`.
         revive: see `on_death`.
+        version: what `SELECT version()` is answered in the server's place; None leaves it alone.
     """
 
     def __init__(
@@ -108,9 +110,10 @@ class Proxy:
         on_fault: Callable[[str], None] = lambda _kind: None,
         on_death: Callable[[], None] = lambda: None,
         revive: Callable[[], None] = lambda: None,
+        version: str | None = None,
     ) -> None:
         """Take a free port and serve."""
-        self.upstream = upstream
+        self.upstream, self.version = upstream, version
         self.on_request, self.on_fault = on_request, on_fault
         self.on_death, self.revive = on_death, revive
         self._faults: list[ProxyFault] = []
@@ -230,8 +233,15 @@ class _Request:
 
     @property
     def is_insert(self) -> bool:
+        return self._begins_with("INSERT")
+
+    @property
+    def asks_for_version(self) -> bool:
+        return self._begins_with("SELECT VERSION()")
+
+    def _begins_with(self, words: str) -> bool:
         query = parse_qs(urlsplit(self.path).query).get("query", [""])[0] or self.body[:20].decode("latin-1")
-        return query.lstrip().upper().startswith("INSERT")
+        return query.lstrip().upper().startswith(words)
 
 
 @dataclass(frozen=True)
@@ -314,9 +324,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             response = connection.getresponse()
             headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
-            return _Answer(response.status, headers, response.read())
+            body = response.read()
         finally:
             connection.close()
+        version = self.server.proxy.version
+        if version is not None and request.asks_for_version:
+            body = re.sub(rb"\A[\w.]+", version.encode(), body)
+        return _Answer(response.status, headers, body)
 
     def _send(self, answer: _Answer, *, cut: bool) -> None:
         self.send_response_only(answer.status)

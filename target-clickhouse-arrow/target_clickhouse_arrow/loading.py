@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # The driver logs a warning with a trace before it raises; the sentence made of it here says the same.
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
 
+MINIMUM_VERSION = "25.5"
+"""The oldest ClickHouse that the tests run on."""
+
 # Seconds between attempts to connect while the server refuses connections: it may be starting again.
 WAITS = (1.0, 2.0, 4.0)
 
@@ -67,7 +70,7 @@ class Warehouse:
             waits: seconds between the attempts.
 
         Raises:
-            LoadError: if the server can't be reached, does not let this user in or doesn't know the cluster.
+            LoadError: if the server can't be reached, is too old, does not let this user in or doesn't know the cluster.
         """
         ca_cert = self._access["ca_cert"]
         if ca_cert and (fault := authorities_fault(ca_cert)):
@@ -76,6 +79,12 @@ class Warehouse:
             client = clickhouse_connect.get_client(
                 **self._access, autogenerate_session_id=False, show_clickhouse_errors="scrub"
             )
+            if not client.min_version(MINIMUM_VERSION):
+                client.close()
+                raise LoadError(
+                    f"ClickHouse at {self.name} is version {client.server_version}; "
+                    f"this needs {MINIMUM_VERSION} or later: upgrade it."
+                )
             for name, value in self._settings(client).items():
                 client.set_client_setting(name, value)
         except ClickHouseError as error:
