@@ -1,6 +1,7 @@
-"""Which tests run beside each other: those of a file one after another, and of those that run Meltano one at a time.
+"""Which tests run beside each other: those of a file one after another, and those of two folders.
 
-Two Meltano processes in one project write the same files in its run folder.
+Two Meltano processes in one project write the same files in its run folder. The older engines are three servers of
+400 MB each, which one worker starts once.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 
-class OneMeltano(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """A worker for each file; one for all of tests/pipeline."""
+_TOGETHER = ("tests/pipeline", "tests/engines")
+
+
+class FilesAndFolders(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """A worker for each file; one for all of a folder that stays together."""
 
     def _split_scope(self, nodeid: str) -> str:  # what pytest-xdist documents for schedulers of one's own
         file = nodeid.split("::", 1)[0]
-        return "tests/pipeline" if file.startswith("tests/pipeline/") else file
+        return next((folder for folder in _TOGETHER if file.startswith(f"{folder}/")), file)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneMeltano:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndFolders:
     """Take the place of pytest-xdist's own scheduler."""
-    return OneMeltano(config, log)
+    return FilesAndFolders(config, log)

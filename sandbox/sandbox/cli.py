@@ -113,7 +113,10 @@ def api(
 def clickhouse(*, port: int, folder: Path, user: str, password: str, engine: str | None) -> None:
     """Serve ClickHouse's HTTP interface from an engine in this process, until SIGTERM or SIGINT."""
     if engine:
-        clickhouse_versions.run_in_place(engine, port, folder, user, password)
+        try:
+            clickhouse_versions.run_in_place(engine, port, folder, user, password)
+        except RuntimeError as error:
+            raise click.ClickException(str(error)) from error
     # Imported here: loading the engine takes a second and 500 MB, which the API does without.
     from sandbox.clickhouse import serve  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from target_clickhouse.connectors import ClickhouseConnector
 
-from target_clickhouse_arrow.loading import Warehouse, http_access
+from target_clickhouse_arrow.loading import Warehouse, http_access, uses_http
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # target-clickhouse has no types
     """target-clickhouse's connector with an address that any password, `verify` and `ca_cert` can stand in.
 
-    Where a cluster is set, statements have the settings that its inserts need.
+    Over HTTP statements have the settings of `Warehouse.settings`.
 
     target-clickhouse writes a password into the address as it is, wants one to be set, and hands `verify` on as the
     text True, which is taken for the path of a CA file.
@@ -29,7 +29,7 @@ class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # tar
         Raises:
             LoadError: If a cluster is set and ClickHouse can't be used over HTTP, or doesn't know the cluster.
         """
-        if not self.config.get("cluster"):
+        if not (self.config.get("cluster") or uses_http(self.config)):
             return super().create_engine()  # type: ignore[no-any-return]
         settings = Warehouse(self.config).settings()
         return create_engine(self.get_sqlalchemy_url(self.config), connect_args={"ch_settings": settings})

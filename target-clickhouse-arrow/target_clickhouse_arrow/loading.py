@@ -32,9 +32,13 @@ MINIMUM_VERSION = "25.5"
 # Seconds between attempts to connect while the server refuses connections: it may be starting again.
 WAITS = (1.0, 2.0, 4.0)
 
+# What is text in an object stays text in a JSON column: some versions make a DateTime of what looks like one.
+TEXT_STAYS_TEXT: dict[str, str | int] = {"input_format_try_infer_datetimes": 0, "input_format_try_infer_dates": 0}
+
 # A file is one block, so a failed insert leaves nothing of it in a partition: without async_insert (the default from
 # ClickHouse 26) no other client's rows join it, and with minimum sizes of 0 the server does not regroup it.
 ONE_BLOCK = {"async_insert": 0, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0}
+_INSERT = ONE_BLOCK | TEXT_STAYS_TEXT
 
 _HOLDS_NULL = re.compile(r"(LowCardinality\()?Nullable\(|Variant\(|Dynamic")
 _FROM_CLICKHOUSE = re.compile(r"Code: \d+\. DB::Exception: .*", re.DOTALL)
@@ -70,7 +74,7 @@ class Warehouse:
             waits: seconds between the attempts.
 
         Raises:
-            LoadError: if the server can't be reached, is too old, does not let this user in or doesn't know the cluster.
+            LoadError: if the server can't be reached, is too old, or doesn't know this user or the cluster.
         """
         ca_cert = self._access["ca_cert"]
         if ca_cert and (fault := authorities_fault(ca_cert)):
@@ -97,13 +101,15 @@ class Warehouse:
         return self.connect(waits[1:])
 
     def settings(self) -> dict[str, str | int]:
-        """What each statement sets: nothing without a cluster.
+        """What each statement for RECORDs sets; the server is asked only if a cluster is set.
 
         Raises:
             LoadError: as `connect` does.
         """
+        if not self._cluster:
+            return TEXT_STAYS_TEXT
         with self.connect() as client:
-            return self._settings(client)
+            return TEXT_STAYS_TEXT | self._settings(client)
 
     def _settings(self, client: Client) -> dict[str, str | int]:
         return cluster.settings(client, self._cluster) if self._cluster else {}
@@ -125,7 +131,7 @@ class Warehouse:
             columns = {row["name"]: row["type"] for row in client.query(f"DESCRIBE TABLE {table}").named_results()}
             _check(rows, columns)
             if rows.num_rows:
-                cluster.in_turn(lambda: client.insert_arrow(table, rows, settings=ONE_BLOCK))
+                cluster.in_turn(lambda: client.insert_arrow(table, rows, settings=_INSERT))
         except (ClickHouseError, ValueError) as error:
             reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {self._cause(error)}"
             raise LoadError(reason) from error

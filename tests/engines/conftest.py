@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +15,23 @@ if TYPE_CHECKING:
 
     from sandbox.launch import ClickHouse
 
+NEWEST = "newest"
 
-@pytest.fixture(scope="session", params=[*OLDER, None], ids=lambda version: version or "newest")
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    """A running ClickHouse of each version."""
-    folder = tmp_path_factory.mktemp("engine")
-    with running_clickhouse(folder, password="correct horse", engine=request.param) as server:  # noqa: S106
-        yield server
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ClickHouse]]:
+    """A running ClickHouse of each version, by its name."""
+    folder = tmp_path_factory.mktemp("engines")
+    with ExitStack() as servers:
+        started = {}
+        for name in (*OLDER, NEWEST):
+            version = None if name == NEWEST else name
+            server = running_clickhouse(folder / name, password="correct horse", engine=version)  # noqa: S106
+            started[name] = servers.enter_context(server)
+        yield started
+
+
+@pytest.fixture(params=[*OLDER, NEWEST])
+def engine(request: pytest.FixtureRequest, engines: dict[str, ClickHouse]) -> ClickHouse:
+    """A running ClickHouse of each version in turn."""
+    return engines[request.param]

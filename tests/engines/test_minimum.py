@@ -8,10 +8,12 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from loader.conftest import arrow_file, batch, loader_folder, schema
 from mapper.runs import COMMAND, USAGE_SCHEMA
 
 from azure_billing_warehouse import clickhouse
+from azure_billing_warehouse.cli import main
 from sandbox.clickhouse_versions import OLDER
 from sandbox.launch import running_clickhouse
 from sandbox.proxy import Proxy
@@ -60,12 +62,20 @@ def fails(program: Path, arguments: list[str | Path], standard_input: bytes = b"
 def test_every_command_refuses_it(newest: ClickHouse, old: Proxy, tmp_path: Path, command: str) -> None:
     (tmp_path / "p.csv").write_text("id,resource_tracking\n1,crm\n", encoding="utf-8")
     arguments = ["--host=127.0.0.1", f"--port={old.port}", *command.format(folder=tmp_path).split()]
-    assert fails(COMMAND.with_name("azure-billing-warehouse"), [*arguments]) == (2, f"Error: {sentence(old.port)}")
+    refused = CliRunner().invoke(main, arguments)
+    assert (refused.exit_code, refused.output) == (2, f"Error: {sentence(old.port)}\n")
     assert newest.query("SHOW TABLES") == []
 
 
+def test_the_program_says_it_too(old: Proxy) -> None:
+    ended = fails(COMMAND.with_name("azure-billing-warehouse"), ["--host=127.0.0.1", f"--port={old.port}", "create"])
+    assert ended == (2, f"Error: {sentence(old.port)}")
+
+
 @pytest.mark.parametrize("create_tables", [True, False])
-def test_the_mapper_refuses_it_before_the_loader_gets_a_line(old: Proxy, tmp_path: Path, *, create_tables: bool) -> None:
+def test_the_mapper_refuses_it_before_the_loader_gets_a_line(
+    old: Proxy, tmp_path: Path, *, create_tables: bool
+) -> None:
     config: dict[str, Any] = {
         "create_tables": create_tables,
         "clickhouse": {"host": "127.0.0.1", "port": old.port},
@@ -93,4 +103,4 @@ def test_the_loader_refuses_it_and_leaves_files_and_tables_alone(
 
 
 def test_the_minimum_is_the_oldest_that_is_tested() -> None:
-    assert clickhouse.MINIMUM_VERSION == min(OLDER, key=lambda version: [*map(int, version.split("."))])
+    assert min(OLDER, key=lambda version: [*map(int, version.split("."))]) == clickhouse.MINIMUM_VERSION
