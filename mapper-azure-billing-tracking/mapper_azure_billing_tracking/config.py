@@ -176,7 +176,7 @@ class ProcessingConfig(Settings):
 
 
 def config_jsonschema(model: type[Settings]) -> dict[str, Any]:
-    """The JSON schema of a plugin's settings, as the SDK's `--about` wants it: no references, secrets marked.
+    """Return the JSON schema of a plugin's settings, as the SDK's `--about` needs it: no references, secrets marked.
 
     Args:
         model: The model of the settings.
@@ -187,9 +187,9 @@ def config_jsonschema(model: type[Settings]) -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with null taken from its types and defaults: an optional setting is absent, never null.
+    """Return the schema with null removed from its types and defaults: an optional setting is absent, never null.
 
-    Numbers and booleans may also be texts, as environment variables are.
+    Numbers and booleans may also be text, as environment variables are.
     """
     if "anyOf" in schema:
         (kind,) = (kind for kind in schema.pop("anyOf") if kind.get("type") != "null")

@@ -1,6 +1,6 @@
 """Keeps a load from hiding good months: it compares clocks, refuses instants in the future, claims snapshots.
 
-What it asks ClickHouse is a few small queries at the start, and two statements for each snapshot; no row is looked at.
+It sends ClickHouse a few small queries at the start, and two statements for each snapshot; it looks at no rows.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -66,11 +66,11 @@ class LoadGuard:
         self._is_reachable = True
 
     def start(self) -> None:
-        """Compare the clocks, and read what the warehouse has of each month.
+        """Compare the clocks, and read what the warehouse has for each month.
 
         Raises:
-            LoadRefusedError: The clocks differ, or the warehouse has a snapshot that lies in the future.
-            WarehouseError: ClickHouse can't be asked.
+            LoadRefusedError: The clocks differ, or the warehouse has a snapshot in the future.
+            WarehouseError: ClickHouse can't be queried.
         """
         try:
             with connect(self._clickhouse) as client, explained(self._clickhouse, "look at the months that are there"):
@@ -86,11 +86,11 @@ class LoadGuard:
             self._is_reachable = False
 
     def claim(self, snapshots: Iterable[SnapshotKey]) -> None:
-        """Claim the snapshots whose first rows are about to be sent; those of this run's before are passed over.
+        """Claim the snapshots whose first rows are about to be sent; skip those this run has claimed.
 
         Raises:
             LoadRefusedError: A snapshot lies in the future, or another load has claimed it.
-            WarehouseError: ClickHouse can't be asked.
+            WarehouseError: ClickHouse can't be queried.
         """
         if not self._is_reachable:
             return
@@ -107,8 +107,8 @@ class LoadGuard:
             month: The row of `stg_azure_billing_month`.
 
         Raises:
-            LoadRefusedError: As `claim` does, or the row would replace a month that has rows by an empty one.
-            WarehouseError: ClickHouse can't be asked.
+            LoadRefusedError: As for `claim`, or the row would replace a month that has rows with an empty one.
+            WarehouseError: ClickHouse can't be queried.
         """
         snapshot = SnapshotKey(*(month[name] for name in SNAPSHOT_KEY))
         self.claim([snapshot])
@@ -140,7 +140,7 @@ class LoadGuard:
         )
 
     def _tables_present(self, client: Client) -> set[str]:
-        """The tables that a loader fills; there may be none yet where `create_tables` is off."""
+        """Return the tables that a loader fills; there may be none yet where `create_tables` is off."""
         rows = client.query(
             "SELECT name FROM system.tables WHERE database = {database:String}",
             {"database": self._clickhouse.database},
@@ -148,7 +148,7 @@ class LoadGuard:
         return {name for (name,) in rows} & {model.table for model in TABLES}
 
     def _refuse_future_snapshots(self, client: Client, present: set[str]) -> None:
-        # Of a table that is partitioned by snapshot, only parts later than the instant are read: none, if all is well.
+        # In a table partitioned by snapshot, only parts later than the instant are read: none, if all is well.
         latest = read_clock(client) + self._skew
         queries = [
             f"(SELECT {_KEY} FROM {qualified(self._clickhouse, table)} "
@@ -167,7 +167,7 @@ class LoadGuard:
             )
 
     def _read_row_counts(self, client: Client) -> None:
-        """Rows of each month's newest extraction that is whole by its month row."""
+        """Read the row count of each month's newest extraction that is whole by its month row."""
         rows = client.query(
             "SELECT enrollment_number, billing_month, argMax(row_count, snapshot_at) "
             f"FROM {qualified(self._clickhouse, BillingMonth.table)} FINAL WHERE {whole()} "
@@ -176,7 +176,7 @@ class LoadGuard:
         self._row_counts = {(enrollment, month): count for enrollment, month, count in rows}
 
     def _as_written(self, snapshot: SnapshotKey) -> SnapshotKey:
-        """The snapshot as the tables will hold it: RECORDs are written in whole seconds."""
+        """Return the snapshot as the tables will hold it: RECORDs are written in whole seconds."""
         if self._settings.output == "records":
             return snapshot._replace(snapshot_at=snapshot.snapshot_at.replace(microsecond=0))
         return snapshot
@@ -204,7 +204,7 @@ class LoadGuard:
                 )
 
     def _refuse_if_hidden(self, client: Client, snapshot: SnapshotKey) -> None:
-        """Refuse a snapshot that would never be shown, as a whole one of the month is later: two clocks may differ.
+        """Refuse a snapshot that a later whole one of its month would hide: two clocks may differ.
 
         Raises:
             LoadRefusedError: There is a later one.
@@ -224,7 +224,7 @@ class LoadGuard:
             )
 
     def _others(self, client: Client, snapshot: SnapshotKey) -> int:
-        """Write our claim, then count those of other loads: of two at a time at least one sees the other's."""
+        """Write our claim, then count those of other loads: of two at once, at least one sees the other's."""
         table = qualified(self._clickhouse, SnapshotClaim.table)
         instant = _INSTANT.format(name="snapshot")
         parameters = {

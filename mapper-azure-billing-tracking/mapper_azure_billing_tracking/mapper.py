@@ -1,4 +1,4 @@
-"""The Singer mapper: which messages come in, what goes out in their place; how rows change stands in `transform`."""
+"""The Singer mapper: which messages come in, and what goes out in their place; `transform` says how rows change."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MapperAzureBillingTracking(LineMapper):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.settings = self._validated(dict(self.config))
-        # A frame is a few MB: the streaming engine's threads would take longer to start than its queries to run.
+        # A frame is a few MB: the streaming engine's threads would take longer to start than the queries to run.
         pl.Config.set_engine_affinity("in-memory")
         self._months = MonthOutcomes()
         self._transform = Transform(self.settings)
@@ -88,11 +88,11 @@ class MapperAzureBillingTracking(LineMapper):
     @classmethod
     @override
     def invoke(cls, *, file_input: IO[str] | None = None, **options: Any) -> None:
-        """Run the mapper as a command; an error that its operator can mend is one sentence.
+        """Run the mapper as a command; report an error that its operator can fix in one sentence.
 
         Args:
             file_input: The lines; standard input by default.
-            options: As the SDK's command gives them.
+            options: As the SDK's command passes them.
         """
         tidy_meltano(sys.argv)
         try:
@@ -103,7 +103,7 @@ class MapperAzureBillingTracking(LineMapper):
 
     @override
     def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Describe our streams in place of the usage and month streams; others pass."""
+        """Describe our streams in place of the usage and month streams; pass others on."""
         stream = message_dict["stream"]
         if stream == self.settings.stream:
             self._prepare()
@@ -118,7 +118,7 @@ class MapperAzureBillingTracking(LineMapper):
 
     @override
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Transform a group of usage rows; close a month; other records pass."""
+        """Transform a group of usage rows; close a month; pass other records on."""
         if USAGE in message_dict:
             return self._transformed(message_dict[USAGE])
         if message_dict["stream"] == self.settings.month_stream:
@@ -134,18 +134,18 @@ class MapperAzureBillingTracking(LineMapper):
 
     @override
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Pass a state on; the reader has handed on before it what was read before it."""
+        """Pass a state on; everything read before it has left the reader before it."""
         return [Lines(message_dict[LINE], flush=True)]
 
     @override
     def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Drop the versions of our streams, whose snapshots replace each other; pass others."""
+        """Drop the versions of our streams, whose snapshots replace each other; pass others on."""
         ours = {self.settings.stream, self.settings.month_stream}
         return [] if message_dict["stream"] in ours else [Lines(message_dict[LINE])]
 
     @override
     def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Pass the batches of other streams.
+        """Pass the batches of other streams on.
 
         Raises:
             InvalidInputLine: A batch of the usage or month stream, which the mapper doesn't read.
@@ -180,7 +180,7 @@ class MapperAzureBillingTracking(LineMapper):
         )
 
     def _prepare(self) -> None:
-        """Make the tables, read the patterns and look at the months, once, before the target sees a schema."""
+        """Create the tables, read the patterns and check the months, once, before the target sees a schema."""
         if self._described:
             return
         if self.settings.output != "records":

@@ -1,4 +1,4 @@
-"""Keeps the process's memory in bounds: frames get smaller above a threshold and grow again below half of it."""
+"""Keeps the process's memory within bounds: frames shrink above a threshold and grow again below half of it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SMALLEST_BATCH = 500
-"""Rows; below it a frame's fixed cost outweighs what it frees."""
+"""Rows; below this a frame's fixed cost outweighs what it frees."""
 _MB = 2**20
 
 
 def resident_bytes() -> int:
-    """The memory that the process holds now (RSS)."""
+    """Return the process's current resident memory (RSS)."""
     return int(psutil.Process().memory_info().rss)
 
 
 class MemoryGuard:
-    """Says how many rows a frame may have.
+    """Decides how many rows a frame may have.
 
     Args:
-        batch_size_rows: The size that is wanted.
+        batch_size_rows: The desired size.
         threshold_mb: Resident memory in MB above which frames are halved.
-        give_back: Frees what can be computed anew.
+        give_back: Frees what can be recomputed.
         resident: Measures the resident memory in bytes.
     """
 
@@ -47,7 +47,7 @@ class MemoryGuard:
         self._resident = resident
 
     def batch_size_rows(self) -> int:
-        """How many rows the next frame may have, by the memory in use now."""
+        """Return how many rows the next frame may have, by the memory in use now."""
         resident = self._resident()
         if resident > self._threshold:
             self._give_back()

@@ -27,7 +27,7 @@ _COUNTED = {
     "issue_count": "issues",
     "audit_count": "audits",
 }
-"""Column of the month row -> what the tally calls it; all other columns are the tap's."""
+"""Column of the month row -> its name in the tally; all other columns are the tap's."""
 _STRICTER: dict[str, Any] = {"extended_cost": Decimal, "completed_at": dt.datetime | None}
 """What the tap's record must have or may lack, where the table's column doesn't say so."""
 
@@ -48,7 +48,7 @@ class MalformedMonthError(OperatorError):
 
 
 class MonthOutcomes:
-    """The tallies of the months under way and of the whole run."""
+    """The tallies of the unfinished months and of the whole run."""
 
     def __init__(self) -> None:
         self._open: dict[SnapshotKey, Tally] = {}
@@ -70,7 +70,7 @@ class MonthOutcomes:
 
         Returns:
             The row of `stg_azure_billing_month`; `extended_cost` is the tap's exact sum, as text. None if the tap
-            says that it did not read the month to its end: without its row a month is never published.
+            says that it did not read the whole month: without its row a month is never published.
 
         Raises:
             MalformedMonthError: The record lacks a column, or one can't be read.

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class PatternsUnavailableError(OperatorError):
-    """The patterns can't be had; the message says from where, why, and what to do."""
+    """The patterns can't be read; the message says from where, why, and what to do."""
 
 
 class _Cache(BaseModel):
@@ -41,7 +41,7 @@ class PatternSource:
     Args:
         config: Where the patterns come from.
         clickhouse: Where ClickHouse is; needed unless the source is a CSV file.
-        clock: Seconds that go on, for the refresh.
+        clock: A monotonic clock in seconds, for the refresh.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class PatternSource:
         self._read_at: float | None = None
 
     def is_due(self) -> bool:
-        """Whether the patterns were never read, or so long ago that they are to be read again."""
+        """Return whether the patterns were never read, or are older than the refresh time."""
         return self._read_at is None or self._clock() - self._read_at >= self._config.refresh_seconds
 
     def read(self) -> list[Pattern]:
         """Read the patterns, and keep them in the cache file where one is set.
 
         Raises:
-            PatternsUnavailableError: They can't be read, and `on_unavailable` is fail or there is no cache.
+            PatternsUnavailableError: They can't be read, and `on_unavailable` is `fail` or there is no cache.
         """
         self._read_at = self._clock()
         try:
@@ -131,7 +131,7 @@ class PatternSource:
 
 
 def _write_cache(path: Path, cache: _Cache) -> None:
-    """Write the cache for this user's eyes only; mappers that write it at a time each rename a file of their own."""
+    """Write the cache, readable by this user only; mappers that write it at once each rename their own file."""
     part: str | None = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

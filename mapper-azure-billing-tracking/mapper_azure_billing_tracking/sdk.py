@@ -1,7 +1,7 @@
 """What the mapper relies on in singer-sdk beyond the interface that its documentation describes; nothing else does.
 
-`tests/mapper/test_sdk.py` says of each point when a release of singer-sdk changes it. Lines are read and written as
-bytes, many at a time, since singer-sdk's way through each record costs more than all the rules.
+`tests/mapper/test_sdk.py` fails when a release of singer-sdk changes any of it. Lines are read and written as
+bytes, many at a time, since singer-sdk's handling of each record costs more than all the rules.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MESSAGE_TYPES = frozenset(SingerMessageType)
 
 
 class LineMapper(InlineMapper):
-    """A mapper that reads bytes and validates its settings by itself, also those from environment variables."""
+    """A mapper that reads bytes and validates its own settings, including those from environment variables."""
 
     @override
     def __init__(self, **options: Any) -> None:
@@ -60,7 +60,7 @@ class LineMapper(InlineMapper):
 
     @abstractmethod
     def end_of_input(self) -> None:
-        """Do what is to be done when all lines are read and what became of them is written."""
+        """Finish, once all lines are read and what became of them is written."""
 
 
 class LineReader(GenericSingerReader[bytes]):
@@ -84,17 +84,17 @@ class LineReader(GenericSingerReader[bytes]):
 
     @abstractmethod
     def read_lines(self, file_input: IO[bytes], callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
-        """Read all lines; call, from any thread but one at a time, what takes the messages of each type.
+        """Read all lines; call the callback for each message's type, from any thread but one at a time.
 
         Args:
             file_input: The lines.
-            callbacks: Type of a message -> what takes it. The mapper's `map_..._message` get what is given here.
+            callbacks: Type of a message -> its callback. The mapper's `map_..._message` get what is passed here.
 
         Returns:
             How many messages of each type there were.
 
         Raises:
-            InvalidInputLine: A line is no Singer message; the error says which.
+            InvalidInputLine: A line isn't a Singer message; the error says which.
         """
 
 
@@ -108,7 +108,7 @@ class LineWriter(GenericSingerWriter[bytes, singer.Message]):
 
 @dataclass(slots=True)
 class Lines(singer.Message):
-    """Singer lines that are written as they are.
+    """Singer lines that are written unchanged.
 
     Attributes:
         lines: The lines, each with its end.
@@ -132,12 +132,12 @@ class FrameLines(singer.Message):
 
 @dataclass(slots=True)
 class BatchMessage(singer.Message):
-    """A BATCH message: rows that lie in files.
+    """A BATCH message: rows in files.
 
     Attributes:
         stream: The stream of the rows.
         encoding: Format of the files.
-        manifest: Their addresses.
+        manifest: Their URLs.
     """
 
     stream: str

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def end_on_signals(logger: logging.Logger, let_go: Callable[[], None]) -> None:
-    """End with 128 and the signal's number, as a shell would say it; the SDK would end with 0, as if all were done.
+    """End with 128 plus the signal's number, as shells report it; the SDK would end with 0, as if all were done.
 
-    What is being written is finished, so that no line is cut; a second signal ends the process at once.
+    What is being written is finished, so no line is cut; a second signal ends the process at once.
 
     Args:
-        logger: Where it is told.
-        let_go: Ends what would be waited for.
+        logger: Where the end is logged.
+        let_go: Ends whatever the process is waiting for.
     """
     came: list[int] = []
 

@@ -78,12 +78,12 @@ def counts(rows: pl.DataFrame, found: pl.DataFrame, audited: pl.LazyFrame) -> li
 
 
 def tallies(rows: pl.DataFrame, found: pl.DataFrame, audited: pl.DataFrame) -> dict[SnapshotKey, Tally]:
-    """Return what became of each snapshot's rows; sums are exact (fsum) but for the last rounding.
+    """Return what became of each snapshot's rows; sums are exact (fsum) except for the last rounding.
 
     Args:
-        rows: The collected frames of `counts`.
-        found: As above.
-        audited: As above.
+        rows: The first collected frame of `counts`.
+        found: The second.
+        audited: The third.
     """
     by_snapshot = {
         SnapshotKey(*(row[name] for name in SnapshotKey._fields)): Tally(
@@ -110,5 +110,5 @@ def tallies(rows: pl.DataFrame, found: pl.DataFrame, audited: pl.DataFrame) -> d
 def _sum(costs: list[float]) -> float:
     try:
         return math.fsum(costs)
-    except OverflowError:  # beyond what a 64-bit float holds: the month then doesn't add up, and is told so
+    except OverflowError:  # beyond a 64-bit float: the month then doesn't add up, and `check` says so
         return math.inf

@@ -1,4 +1,4 @@
-"""A batch of usage rows through all rules: the staging, audit and issue frames, and what they sum up to."""
+"""Runs a batch of usage rows through all rules: the staging, audit and issue frames, and their totals."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Transform:
         self._memory = Memory()
 
     def track_with(self, engine: ResourceTrackingEngine) -> None:
-        """Use these patterns from the next batch on."""
+        """Use an engine's patterns from the next batch on."""
         self._engine = engine
 
     def forget(self) -> None:
-        """Give remembered results back to the system; they are computed anew when they are needed."""
+        """Free remembered results; they are recomputed when needed."""
         self._memory.forget()
         self._engine.forget()
 

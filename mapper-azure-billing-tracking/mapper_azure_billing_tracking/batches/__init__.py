@@ -1,1 +1,1 @@
-"""Usage rows as they came: their columns, frames and original values."""
+"""Usage rows as read, before any rule: their columns, frames and original values."""

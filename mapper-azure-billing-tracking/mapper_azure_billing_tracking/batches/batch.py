@@ -1,4 +1,4 @@
-"""What a batch of usage rows is, in whatever form the rows came."""
+"""What a batch of usage rows is, whatever form the rows arrived in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UsageBatch(ABC):
-    """Usage rows as they came. Row n of the frame is row n, from 0, of the methods.
+    """Usage rows before any rule. Row n of the frame is row n, from 0, in the methods.
 
     Attributes:
-        frame: Texts as `given_name` calls them. Numbers also (Float64 or Int64), and in a column of `given_text_name`
-            those that came in another form; a frame lacks the one of these columns, or the other, if it has no use for
+        frame: Texts, named by `given_name`. Numbers too (Float64 or Int64), and in a column named by
+            `given_text_name` those that came in another form; a frame lacks either of these columns if it doesn't need
             it. The key: `enrollment_number`, `billing_month` (Date), `snapshot_at` (UTC), `row_number`.
-        place: Where the first row came from, as a sentence begins: "Line 7 of the input".
+        place: Where the first row came from, as the start of a sentence: "Line 7 of the input".
     """
 
     frame: pl.DataFrame
@@ -26,7 +26,7 @@ class UsageBatch(ABC):
 
     @abstractmethod
     def original(self, row: int, column: str) -> str | None:
-        """Return the text of a value as it came: a text as it is, None for null, anything else as compact JSON.
+        """Return the original text of a value: a string unchanged, None for null, anything else as compact JSON.
 
         Args:
             row: The row.
@@ -35,4 +35,4 @@ class UsageBatch(ABC):
 
     @abstractmethod
     def record(self, row: int) -> str:
-        """Return the whole row as a JSON object, also with the columns that are not read."""
+        """Return the whole row as a JSON object, including the columns that are not read."""

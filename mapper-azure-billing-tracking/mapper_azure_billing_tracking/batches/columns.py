@@ -11,7 +11,7 @@ MADE_BY_RULES = (
     *("cmdb_mapped_application_service", "ppm_billing_item", "ppm_id_owner", "ppm_io_cc"),
     *("sku", "latest_resource_type", "resource_name", "vm_name", "resource_tracking", "match_level"),
 )
-"""Columns of the staging row that no input has; all its other columns are read."""
+"""Columns of the staging row that no input has; all others are read."""
 
 _KINDS = {
     column.name: column.clickhouse.type
@@ -28,14 +28,14 @@ TEXTS = tuple(name for name in _KINDS if name not in {*NUMBERS, *KEY_TEXTS, ROW_
 COLUMNS = (*TEXTS, *NUMBERS, *KEY_TEXTS, ROW_NUMBER)
 """All columns that are read."""
 NOT_READ = ("year", "month", "day")
-"""Columns of the tap that say nothing that `date` doesn't (R2)."""
+"""Columns of the tap that add nothing to `date` (R2)."""
 
 
 def given_name(name: str) -> str:
-    """Return what a frame calls a column as it came: texts, or numbers where they came as numbers."""
+    """Return a frame's name for an original column: texts, or numbers where they came as numbers."""
     return f"given.{name}"
 
 
 def given_text_name(name: str) -> str:
-    """Return what a frame calls the texts in a number's column: what came there and may not be a number."""
+    """Return a frame's name for the texts in a number's column: values that may not be numbers."""
     return f"given.{name}.text"

@@ -1,4 +1,4 @@
-"""The text of a JSON value as it came."""
+"""The original text of a JSON value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _string = msgspec.json.Decoder(str)
 
 
 def original_text(raw: msgspec.Raw) -> str | None:
-    """Return the text of a value: a string as it is, null as None, anything else as its compact JSON, digits untouched.
+    """Return the text of a value: a string unchanged, null as None, anything else as compact JSON, digits untouched.
 
     Args:
         raw: The value's JSON.

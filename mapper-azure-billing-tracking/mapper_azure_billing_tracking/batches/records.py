@@ -1,9 +1,9 @@
 """Usage records as JSON, and the batch that is read from them; nothing is judged here.
 
-A record is read in one of two ways with the same result, as long as no name comes twice in it (which JSON advises
+A record is read in one of two ways with the same result, as long as no name is repeated in it (which JSON advises
 against, and no Singer writer does). The quick one is Polars' JSON reader, with types that make it refuse a value that
-is not what the schema says (as Categorical it refuses a number where a text should be, as String it would rewrite it).
-The records that it refuses are found by msgspec, and read by it, value by value, as the text that came.
+doesn't match the schema (Categorical refuses a number where a text should be; String would rewrite it).
+msgspec finds the records that it refuses, and reads them, value by value, as the original text.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class RecordsReader:
         self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
 
     def read(self, usage: UsageRecords) -> JsonBatch:
-        """Read records, those that are what the schema says apart from the others.
+        """Read records, those that match the schema separately from the others.
 
         Args:
             usage: The records.
@@ -127,13 +127,13 @@ class RecordsReader:
         return JsonBatch(typed, place, usage.records, usage.line_numbers, self._names)
 
     def _read_apart(self, usage: UsageRecords) -> pl.DataFrame:
-        """Read quickly what can be read so, the rest exactly; numbers of the rest are texts in columns of their own."""
+        """Read what it can quickly, the rest exactly; numbers in the rest become texts in their own columns."""
         everything = range(len(usage.records))
         odd = [position for position in everything if not self._is_plain(usage.records[position])]
         apart = set(odd)
         plain = [position for position in everything if position not in apart]
         frame = self._read_quickly([usage.records[position] for position in plain])
-        if frame is None:  # Polars refuses what msgspec takes
+        if frame is None:  # Polars refuses what msgspec accepts
             return self._read_exactly(usage, everything)
         parts = (
             part.with_columns(
@@ -147,15 +147,15 @@ class RecordsReader:
     def _read_quickly(self, records: list[bytes]) -> pl.DataFrame | None:
         lines = pl.Series(records, dtype=pl.Binary).bin
         if lines.contains(b"\\ud").any() or lines.contains(b"\\uD").any():
-            return None  # Polars takes half of a surrogate pair for U+0000
+            return None  # Polars reads half of a surrogate pair as U+0000
         try:
             frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=self._schema)
         except pl.exceptions.PolarsError:
-            return None  # a value is not what the schema says, or no JSON: the exact reader tells which
+            return None  # a value doesn't match the schema, or isn't JSON: the exact reader finds out which
         if frame.height != len(records):
             return None
         texts = pl.col(pl.Categorical).cast(pl.String)
-        # An integer of more than 64 bits passes for a text, as Rust's name of it.
+        # An integer of more than 64 bits is read as a text: Rust's name for it.
         misread = pl.any_horizontal(texts.str.starts_with("Static(").any()).alias(_MISREAD)
         frame = frame.with_columns(texts, misread)
         return None if frame.drop_in_place(_MISREAD).any() else frame
@@ -215,5 +215,5 @@ def _decode(record: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _record.decode(record)
     except msgspec.DecodeError:
-        # Half of a surrogate pair is JSON, but no text: U+FFFD takes its place, as in every decoder that goes on.
+        # Half of a surrogate pair is valid JSON but not text: U+FFFD replaces it, as in every lenient decoder.
         return _record.decode(_ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], record))

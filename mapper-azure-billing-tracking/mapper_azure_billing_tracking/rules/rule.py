@@ -27,7 +27,7 @@ class Condition:
     """When a rule has a finding on a row.
 
     Attributes:
-        severity: reject (the row is not staged), null (the value is null) or warn (kept).
+        severity: `reject` (the row is not staged), `null` (the value is null) or `warn` (kept).
         column: The column it is found in.
         when: Whether the row has it.
     """

@@ -1,6 +1,6 @@
 """BATCH files: a folder for each run, bounded in size; how rows get into a file, and when one may be written.
 
-What runs that are gone have left is removed by `leftovers`.
+`leftovers` removes what dead runs have left.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class BatchFolder:
 
     Args:
         directory: The folder of the runs' folders; the system's temporary one by default.
-        most_mb: Size in MB of Arrow files that the target hasn't deleted above which no further one is written. JSON
-            lines are not deleted by targets, so they are never waited for.
+        most_mb: Size in MB of Arrow files not yet deleted by the target, above which no more are written. Targets
+            don't delete JSON lines, so the mapper never waits for those.
     """
 
     def __init__(self, directory: Path | None, most_mb: float) -> None:
@@ -63,17 +63,17 @@ class BatchFolder:
         self._stopped = threading.Event()
 
     def remove_leftovers(self) -> None:
-        """Remove what runs have left that are gone."""
+        """Remove what dead runs have left."""
         remove_dead_runs(self._directory)
 
     def stop(self) -> None:
-        """Wait for the target no longer: the run is being ended."""
+        """Stop waiting for the target: the run is ending."""
         self._stopped.set()
 
     def write(
         self, table: type[BillTable], frame: pl.DataFrame, file_format: Literal["jsonl", "arrow"]
     ) -> BatchMessage:
-        """Write a frame into a file of its own. Who reads an Arrow file deletes it.
+        """Write a frame to its own file. The reader of an Arrow file deletes it.
 
         Args:
             table: The table that the rows are for.
@@ -85,7 +85,7 @@ class BatchFolder:
 
         Raises:
             BatchFileError: The file can't be written; nothing is left of it.
-            OutputError: The target went away while its deleting was waited for.
+            OutputError: The target went away while the mapper waited for it to delete files.
         """
         if file_format == "arrow":
             self._wait_for_room()
@@ -107,7 +107,7 @@ class BatchFolder:
         return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])
 
     def _made(self) -> Path:
-        """The run's folder, which is made for its first file."""
+        """Return the run's folder, which is created for its first file."""
         if self._folder is None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=RUN_FOLDER, dir=self._directory))
@@ -117,7 +117,7 @@ class BatchFolder:
         return self._folder
 
     def _undeleted(self) -> int:
-        """The bytes of files that are still there."""
+        """Return the size in bytes of the files that are still there."""
         if sum(self._under_way.values()) > self._most:
             self._under_way = {path: size for path, size in self._under_way.items() if path.exists()}
         return sum(self._under_way.values())
@@ -126,12 +126,12 @@ class BatchFolder:
         """Wait until the target has deleted enough, or has gone.
 
         Raises:
-            OutputError: It has gone, or the run is being ended.
+            OutputError: It has gone, or the run is ending.
         """
         if self._undeleted() <= self._most or not _is_read_meanwhile():
             return
         target = select.poll()
-        target.register(sys.stdout.fileno(), 0)  # of a pipe without a reader it tells unasked
+        target.register(sys.stdout.fileno(), 0)  # it reports a pipe without a reader unasked
         told = time.monotonic()
         logger.info(
             "%d files of %.0f MB are not loaded yet: the mapper waits for the target.",
@@ -156,12 +156,12 @@ class BatchFolder:
 
 
 def _new_file(path: Path) -> BinaryIO:
-    """A file that only this user can read, whatever the umask says."""
+    """Return a file that only this user can read, whatever the umask says."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _is_read_meanwhile() -> bool:
-    """Whether the messages go to a process, and not into a file from which a target is fed later."""
+    """Return whether the messages go to a process, not to a file that feeds a target later."""
     mode = os.fstat(sys.stdout.fileno()).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
@@ -180,6 +180,6 @@ def _write(
 
 
 def _reason(error: Exception) -> str:
-    """The system's words; Polars adds a number to them."""
+    """Return the system's message without the number that Polars adds to it."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(_OS_ERROR.sub("", said).split()).rstrip(".")

@@ -1,6 +1,6 @@
-"""What runs have left that were killed: BATCH files, and Meltano's configuration files with secrets.
+"""What killed runs have left: BATCH files, and Meltano's configuration files with secrets.
 
-Nothing of a run that goes on is removed. What can't be removed is told in the log, and stops nothing.
+Nothing of a live run is removed. What can't be removed is reported in the log, and stops nothing.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _CONFIG_FILES = "*/*.config.json"
 
 
 def remove_dead_runs(directory: Path) -> None:
-    """Remove the folders of runs that are gone, and what older versions left directly in the folder.
+    """Remove the folders of dead runs, and what older versions left directly in the folder.
 
-    A run is gone when both the mapper and what started it are: the target may read on when the mapper has ended. A
-    folder of which that can't be told, or whose mapper is gone, is removed when it was not touched for a day.
+    A run is dead when both the mapper and its parent are: the target may still be reading when the mapper has ended. A
+    folder whose owner is unknown, or whose mapper has ended, is removed once it has not been touched for a day.
 
     Args:
         directory: The folder of the runs' folders.
@@ -60,7 +60,7 @@ def _is_left(folder: Path) -> bool:
         owner = Owner.read(json.loads((folder / OWNER).read_bytes()))
     except (OSError, ValueError):
         owner = None
-    if owner is None:  # killed before it had written that; or not ours at all
+    if owner is None:  # killed before writing it, or not ours at all
         return _is_old(folder) and _has_only_ours(folder)
     state = owner.state()
     return state == "gone" or (state != "mapping" and _is_old(folder))
@@ -85,10 +85,10 @@ def _is_old(path: Path) -> bool:
 
 
 def tidy_meltano(arguments: Sequence[str]) -> None:
-    """Keep the configuration files of Meltano's run folder from others, and remove those of runs that are gone.
+    """Make the configuration files in Meltano's run folder private, and remove those of dead runs.
 
-    Meltano writes each plugin's settings, secrets included, into a file that everybody may read, and leaves it there
-    when it is killed. Here it is recognized by the file that this process was started with.
+    Meltano writes each plugin's settings, secrets included, to a file that anyone can read, and leaves it there
+    when it is killed. The folder is recognized by the file that this process was started with.
 
     Args:
         arguments: The command line of this process.
@@ -106,7 +106,7 @@ def tidy_meltano(arguments: Sequence[str]) -> None:
 
 
 def _run_folder(arguments: Iterable[str]) -> Path | None:
-    """The folder `run` of Meltano's system folder, if Meltano started this process."""
+    """Return the folder `run` of Meltano's system folder, if Meltano started this process."""
     system_folder = os.environ.get("MELTANO_SYS_DIR_ROOT")
     for argument in arguments:
         path = Path(argument).absolute()
@@ -118,9 +118,9 @@ def _run_folder(arguments: Iterable[str]) -> Path | None:
 
 
 def _abandoned(files: Iterable[Path], system_folder: Path) -> Iterator[Path]:
-    """Those that no process names, older than the run of this process and than every Meltano here that goes on.
+    """Yield the files that no process names, older than this process's run and than every live Meltano here.
 
-    A file is written some time before the process that it is for starts, so a Meltano that lived then may need it.
+    A file is written some time before its process starts, so a Meltano alive at that time may need it.
     """
     named: set[str] = set()
     started = [_parent_started()]
@@ -136,7 +136,7 @@ def _abandoned(files: Iterable[Path], system_folder: Path) -> Iterator[Path]:
 
 
 def _may_use(process: psutil.Process, system_folder: Path) -> bool:
-    """Whether a Meltano may be one of this project, or of another that shares its system folder."""
+    """Return whether a Meltano may belong to this project, or to another that shares its system folder."""
     try:
         environment = process.environ()
         named = (environment.get(name) for name in ("MELTANO_PROJECT_ROOT", "MELTANO_SYS_DIR_ROOT"))

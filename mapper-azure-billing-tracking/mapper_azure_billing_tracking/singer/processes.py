@@ -1,4 +1,4 @@
-"""Which processes live, told so that neither a number that is used again nor a clock that jumps misleads."""
+"""Which processes are alive, determined so that neither a reused process id nor a clock change misleads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Process(NamedTuple):
     """A process of this machine.
 
     Attributes:
-        pid: Its number, which another process may get once it is gone.
-        started: Seconds between the start of the machine and its own: a clock that is set changes nothing about it.
+        pid: Its id, which another process may get once it is gone.
+        started: Seconds from the machine's start to its own: setting the clock doesn't change this.
     """
 
     pid: int
@@ -24,15 +24,15 @@ class Process(NamedTuple):
 
     @classmethod
     def of(cls, process: psutil.Process) -> Process:
-        """Describe a process that lives.
+        """Describe a live process.
 
         Raises:
-            psutil.NoSuchProcess: It doesn't.
+            psutil.NoSuchProcess: There is no such process.
         """
         return cls(process.pid, round(process.create_time() - psutil.boot_time(), 2))
 
     def lives(self) -> bool:
-        """Whether the process goes on; one that can't be looked at does."""
+        """Return whether the process is alive; one that can't be inspected counts as alive."""
         try:
             found = psutil.Process(self.pid)
             if found.status() == psutil.STATUS_ZOMBIE:
@@ -45,12 +45,12 @@ class Process(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Who made a folder: the mapper, and what started it and the target that reads what the mapper writes.
+    """Who created a folder: the mapper, and its parent, which also started the target that reads the mapper's output.
 
     Attributes:
-        host: The machine, or the container, in which the two processes have their numbers.
+        host: The machine, or the container, in which the two process ids are valid.
         mapper: The mapper.
-        parent: What started it.
+        parent: The process that started it.
     """
 
     host: str
@@ -59,14 +59,14 @@ class Owner(NamedTuple):
 
     @classmethod
     def here(cls) -> Owner:
-        """This process and its parent."""
+        """Return this process and its parent."""
         mine = psutil.Process()
         parent = mine.parent()
         return cls(platform.node(), Process.of(mine), Process.of(parent or mine))
 
     @classmethod
     def read(cls, content: Any) -> Owner | None:  # noqa: ANN401 - what a file holds
-        """Take an owner from JSON; None where it is none."""
+        """Read an owner from JSON; return None if it isn't one."""
         try:
             host, mapper, parent = (content[name] for name in cls._fields)
             return cls(str(host), _process(mapper), _process(parent))
@@ -74,11 +74,11 @@ class Owner(NamedTuple):
             return None
 
     def as_json(self) -> dict[str, Any]:
-        """The owner as JSON has it."""
+        """Return the owner as a JSON object."""
         return {"host": self.host, "mapper": self.mapper._asdict(), "parent": self.parent._asdict()}
 
     def state(self) -> Literal["mapping", "reading", "gone", "unknown"]:
-        """Whether the mapper goes on; else whether its files may still be read, by what its parent started."""
+        """Return whether the mapper is alive, or else whether a process of its parent may still read its files."""
         if self.host != platform.node():
             return "unknown"
         if self.mapper.lives():

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mapper_azure_billing_tracking.batches.batch import UsageBatch
 
 USAGE = "usage"
-"""Key of a batch of usage rows (UsageBatch) in the message that stands for its RECORDs."""
+"""Key of a batch of usage rows (UsageBatch) in the message that represents its RECORDs."""
 LINE, LINE_NUMBER = "line", "line_number"
-"""Keys of the line as it came, and of its number, in every other message: a float read and written loses its digits."""
+"""Keys of the original line and its number in every other message: a float read and written back loses digits."""
 
 _LINE_END = b"}}\n"
 _TIME_EXTRACTED = b',"time_extracted":"'
@@ -38,7 +38,7 @@ class _Line(msgspec.Struct):
     value: msgspec.Raw = msgspec.Raw(b"")
 
     def fault(self) -> str | None:
-        """What keeps it from being a message of its type, after "line N of the input, a SCHEMA,"."""
+        """Return why it isn't a valid message of its type, after "line N of the input, a SCHEMA,"."""
         if (key := self._lacks()) is not None:
             return f"has no {key}"
         if self.type == "SCHEMA":
@@ -49,7 +49,7 @@ class _Line(msgspec.Struct):
         return None
 
     def _lacks(self) -> str | None:
-        """The key that a message of this type must have and this one hasn't."""
+        """Return a key that a message of this type must have and this one lacks."""
         needed = {"RECORD": ("stream", "record"), "SCHEMA": ("stream", "schema"), "STATE": ("value",)}
         for key in needed.get(self.type, ("stream",)):
             if not getattr(self, key):
@@ -70,20 +70,20 @@ _schema_line = msgspec.json.Decoder(_SchemaLine)
 
 
 def read_properties(line: bytes) -> set[str]:
-    """The names of the columns that a SCHEMA line describes.
+    """Return the names of the columns that a SCHEMA line describes.
 
     Args:
-        line: A line that the reader has handed on.
+        line: A line that has passed the reader.
     """
     return set(_schema_line.decode(line).schema.properties)
 
 
 class UsageReader(LineReader):
-    """A Singer reader that makes one RECORD message, with a batch, of consecutive usage records.
+    """A Singer reader that turns consecutive usage records into one RECORD message with a batch.
 
     Args:
         config: The mapper's settings: names of the streams and of the usage stream's columns, limits in bytes.
-        batch_size_rows: How many rows a group may have at the moment.
+        batch_size_rows: Returns how many rows a group may have at the moment.
     """
 
     def __init__(self, config: ProcessingConfig | None = None, batch_size_rows: Callable[[], int] = lambda: 1) -> None:
@@ -96,7 +96,7 @@ class UsageReader(LineReader):
         self._read = RecordsReader(config).read
         self._batch_size_rows = batch_size_rows
         self._decoder = msgspec.json.Decoder(_Line)
-        # What msgspec writes; lines of any other spelling are decoded.
+        # What msgspec writes; lines written any other way are decoded.
         self._prefix = msgspec.json.encode({"type": "RECORD", "stream": config.stream, "record": None})[
             : -len(b"null}")
         ]
@@ -107,14 +107,14 @@ class UsageReader(LineReader):
 
         Args:
             file_input: The lines.
-            callbacks: What is called with the messages of each type. A group of usage records is a RECORD message with
+            callbacks: Type of a message -> what is called with it. A group of usage records is a RECORD message with
                 the key `usage`; all others have the line and its number.
 
         Returns:
             How many messages of each type there were.
 
         Raises:
-            InvalidInputLine: A line is no Singer message; the error says which.
+            InvalidInputLine: A line isn't a Singer message; the error says which.
         """
         counts: Counter[str] = Counter()
         groups = _Groups(self._stream, self._read, callbacks["RECORD"], self._batch_size_rows, self._batch_size_bytes)
@@ -139,7 +139,7 @@ class UsageReader(LineReader):
         return counts
 
     def _lines(self, file_input: IO[bytes]) -> Iterator[bytes]:
-        """The lines, none of which is held in memory before it is known to be short enough."""
+        """Yield the lines, never holding one in memory that is longer than allowed."""
         most = int(self._max_line_mb * _MB)
         for line_number, line in enumerate(iter(partial(file_input.readline, most + 1), b""), 1):
             if len(line) > most:
@@ -150,7 +150,7 @@ class UsageReader(LineReader):
             yield line
 
     def _plain_record(self, line: bytes) -> bytes | None:
-        """The record of a usage line that is spelled as msgspec spells it."""
+        """Return the record of a usage line that is written as msgspec writes it, else None."""
         if line.startswith(self._prefix):
             if line.endswith(_LINE_END):
                 return line[len(self._prefix) : -2]
@@ -172,9 +172,9 @@ class UsageReader(LineReader):
 
 
 class _Groups:
-    """Gathers usage records. Beside the thread that does, one group is read into frames, and that before it is handled.
+    """Gathers usage records; meanwhile one thread reads a group into frames, another handles the group before it.
 
-    An error of a group is raised by one of the next calls, at the latest by `finish`; no group after it is handled.
+    An error in a group is raised by one of the next calls, at the latest by `finish`; no later group is handled.
     As a context manager it waits for the threads.
     """
 
@@ -206,7 +206,7 @@ class _Groups:
         self._executor.shutdown()
 
     def add(self, record: bytes, line_number: int) -> None:
-        """Add a record; a full group is handed on before it has more bytes than it may, but for a single record."""
+        """Add a record; submit a group before it exceeds its size in bytes, unless it is a single record."""
         if self._bytes + len(record) > self._batch_size_bytes:
             self._hand_on()
         self._records.append(record)
@@ -216,7 +216,7 @@ class _Groups:
             self._hand_on()
 
     def finish(self) -> None:
-        """Hand the gathered records on, and wait until everything is handled."""
+        """Submit the gathered records, and wait until everything is handled."""
         self._hand_on()
         self._advance()
         self._advance()
@@ -224,7 +224,7 @@ class _Groups:
     def _hand_on(self) -> None:
         self.wait()
         if self._records:
-            # Nothing is handled now: memory can be measured, and given back.
+            # Nothing is being handled now, so memory can be measured and freed.
             self._size = self._batch_size_rows()
         self._advance()
         if self._records:
@@ -239,7 +239,7 @@ class _Groups:
             handled.result()
 
     def _advance(self) -> None:
-        """Wait for the group that is handled, and let that which was read be the next."""
+        """Wait for the group being handled, then start handling the one that was read."""
         self.wait()
         if self._being_read is not None:
             read, self._being_read = self._being_read, None

@@ -35,8 +35,8 @@ class FrameWriter(LineWriter):
     @override
     def write_message(self, message: singer.Message) -> None:
         if isinstance(message, FrameLines):
-            # Polars writes into the pipe by itself: through a buffer of Python's it would take turns for the
-            # interpreter with the thread that reads, at 40,000 rows/s in place of 57,000.
+            # Polars writes to the pipe directly: through Python's buffer it would compete for the interpreter
+            # with the thread that reads, at 40,000 rows/s instead of 57,000.
             sys.stdout.buffer.flush()
             try:
                 message.lines.write_ndjson(sys.stdout.buffer)
@@ -53,8 +53,8 @@ class FrameWriter(LineWriter):
 def record_lines(table: type[BillTable], frame: pl.DataFrame) -> FrameLines:
     """Return the RECORD lines of a frame's rows, dates and times in ISO form, instants of the key in whole seconds.
 
-    Of a RECORD target-clickhouse drops the fraction of a second. Here all streams lose it in one way, whatever target
-    reads them, so that the rows of a snapshot meet those of its month.
+    target-clickhouse drops a RECORD's fractions of a second. Here all streams lose them in the same way, whatever
+    the target, so that a snapshot's rows match its month row.
 
     Args:
         table: The table that the rows are for.
