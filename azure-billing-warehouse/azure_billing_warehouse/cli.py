@@ -94,7 +94,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="azure-billing-warehouse")
 @click.pass_context
 def main(ctx: click.Context, /, user: str, password_file: Path | None, **connection: Any) -> None:  # noqa: ANN401 - options
-    """Makes, checks, prunes and reports the ClickHouse tables of the Azure bill."""
+    """Create, check, prune and report on the ClickHouse tables of the Azure bill."""
     password = (
         password_file.read_text(encoding="utf-8").rstrip("\r\n")
         if password_file
@@ -111,7 +111,7 @@ def main(ctx: click.Context, /, user: str, password_file: Path | None, **connect
 @click.option("--print", "only_print", is_flag=True, help="Print the statements for an empty ClickHouse and run none.")
 @click.pass_obj
 def create(config: ClickHouseConfig, *, only_print: bool) -> None:
-    """Makes the missing database, tables and views, and adds columns; drops nothing."""
+    """Create the missing database, tables and views, and add columns; drop nothing."""
     if only_print:
         click.echo("\n\n".join(f"{statement};" for statement in statements(config)))
         return
@@ -127,7 +127,7 @@ def create(config: ClickHouseConfig, *, only_print: bool) -> None:
 @expectations
 @click.pass_context
 def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations) -> None:
-    """Tells for each month whether what Azure billed is in the tables, to the row and the cost.
+    """Check for each month whether what Azure billed is in the tables, to the row and the cost.
 
     Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
     cost against an earlier load fails, and so does a snapshot that lies in the future.
@@ -157,7 +157,7 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
 @click.option("--dry-run", is_flag=True, help="Only tell what would be dropped.")
 @click.pass_obj
 def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool, dry_run: bool) -> None:
-    """Drops superseded snapshots; what the views show always stays, but for --future."""
+    """Drop superseded snapshots; what the views show always stays, except with --future."""
     chosen: dict[Kind, bool] = {"superseded": not (future or broken_off), "future": future, "broken off": broken_off}
     kinds = frozenset(kind for kind, is_chosen in chosen.items() if is_chosen)
     pruned = prune_snapshots(config, keep=keep, dry_run=dry_run, kinds=kinds)
@@ -184,21 +184,21 @@ def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool
 @expectations
 @click.pass_obj
 def report(config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations) -> None:
-    """Writes FILE, an HTML page with charts of the published months that needs nothing else."""
+    """Write FILE, a self-contained HTML page with charts of the published months."""
     write_report(config, file, since=since, expected=expected)
     click.echo(f"The report is in {file.resolve()}.")
 
 
 @main.group()
 def patterns() -> None:
-    """Imports and lists the tracking patterns (table d_application_tag)."""
+    """Import and list the tracking patterns (table d_application_tag)."""
 
 
 @patterns.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_patterns(config: ClickHouseConfig, file: Path) -> None:
-    """Replaces the patterns by those of FILE, a CSV with the columns id and resource_tracking."""
+    """Replace the patterns with those in FILE, a CSV with the columns id and resource_tracking."""
     found = read_patterns(file)
     for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
@@ -209,5 +209,5 @@ def import_patterns(config: ClickHouseConfig, file: Path) -> None:
 @patterns.command("list")
 @click.pass_obj
 def list_patterns(config: ClickHouseConfig) -> None:
-    """Prints id and pattern of every row, as CSV that `import` and a spreadsheet take: no cell begins as a formula."""
+    """Print id and pattern of every row, as CSV for `import` or a spreadsheet: no cell begins like a formula."""
     click.echo(pattern_csv(application_tags.list_patterns(config)), nl=False)

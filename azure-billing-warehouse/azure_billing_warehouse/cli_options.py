@@ -1,4 +1,4 @@
-"""The options that say what `check` and `report` expect of the warehouse, and how their texts are read."""
+"""The options that say what `check` and `report` expect of the warehouse, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
 
 
 def month_option(name: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: ANN401 - click's
-    """An option whose value is a month, or a date in it; an empty one is unset."""
+    """Return an option whose value is a month, or a date in it; an empty one counts as unset."""
     return click.option(name, metavar="YYYY-MM", callback=_month, **settings)
 
 
@@ -108,7 +108,7 @@ def _months(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 
 
 def _number(_: click.Context, parameter: click.Parameter, percent: float) -> float:
-    if math.isnan(percent):  # which is in every range
+    if math.isnan(percent):  # NaN passes every range check
         raise click.BadParameter("this is not a number", param=parameter)
     return percent
 

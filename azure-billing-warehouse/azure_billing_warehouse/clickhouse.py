@@ -1,4 +1,4 @@
-"""The connection to ClickHouse, and its errors as sentences; what is asked of it is in the modules above."""
+"""The connection to ClickHouse, and its errors as sentences; the queries are in the modules that use it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TRANSPORT_CAUSES = {
     "ConnectTimeoutError": "it doesn't answer in time",
     "ReadTimeoutError": "it doesn't answer in time",
 }
-"""Name of an exception of urllib3, or of Python's, beneath the driver's -> what it means."""
+"""Name of an exception of urllib3 or Python beneath the driver's -> what it means."""
 
 
 class WarehouseError(OperatorError):
@@ -54,12 +54,12 @@ def connect(config: ClickHouseConfig) -> Client:
 
 
 def connect_server(config: ClickHouseConfig) -> Client:
-    """Connect without choosing a database, for the one that makes it; raises as `connect` does."""
+    """Connect without choosing a database, in order to create it; raise as `connect` does."""
     return _open(config, None)
 
 
 def read_clock(client: Client) -> dt.datetime:
-    """The time of ClickHouse's own clock, in UTC; call it within `explained`."""
+    """Return the time of ClickHouse's own clock, in UTC; call it within `explained`."""
     ((now,),) = client.query("SELECT now64(3, 'UTC')").result_rows
     instant: dt.datetime = now
     return instant
@@ -71,7 +71,7 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
 
     Args:
         config: The connection that is in use.
-        purpose: What the statements inside are for, after "can't": "read the months".
+        purpose: What the statements inside do, as it follows "can't": "read the months".
     """
     try:
         yield
@@ -80,7 +80,7 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
 
 
 def _open(config: ClickHouseConfig, database: str | None) -> Client:
-    # The driver and its transport log lines of their own for each error; our sentence says it all.
+    # The driver and its transport log each error themselves; our sentence says it all.
     for name in ("clickhouse_connect", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ca_cert = config.ca_cert.absolute() if config.secure and config.verify and config.ca_cert else None
@@ -139,12 +139,12 @@ def _cause(error: Exception, config: ClickHouseConfig) -> str:
 
 
 def _server_message(error: Exception) -> str | None:
-    """What the server says. The driver has code and name apart, but the message only within a text of its own."""
+    """Return the server's message, which the driver, unlike code and name, has only within its own text."""
     _, _, message = str(error).partition("DB::Exception: ")
     name = error.name if isinstance(error, DatabaseError) else None
     return message.removesuffix(f" ({name})") or None
 
 
 def _masked(text: str, password: str) -> str:
-    """The text without the password; letters of a word that happen to be a short password are left."""
+    """Return the text without the password; a short password that is part of a word is left."""
     return re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", "***", text) if password else text

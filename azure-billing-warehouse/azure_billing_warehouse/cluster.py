@@ -1,6 +1,6 @@
-"""What a cluster's hosts and replicas ask of a connection, and what is wrong with them; the statements are in `ddl`.
+"""What a cluster's hosts and replicas require of a connection, and what is wrong with them; `ddl` has the statements.
 
-Rows reach one replica and are copied to the others in the background, so that two reads of one query can differ. So
+Rows reach one replica and are copied to the others in the background, so two reads in one query can differ. Therefore
 inserts wait for a majority of the replicas, one insert after another, and reads see them all or end with an error.
 """
 
@@ -29,12 +29,12 @@ SETTINGS: dict[str, str | int] = {
 
 REPLICA_SETTINGS: dict[str, str | int] = {
     "insert_quorum": "auto",
-    # Of parallel inserts each may have another majority: then no replica need have them all, and reads can't tell.
+    # Parallel inserts may each have another majority: then no replica need have them all, and reads can't tell.
     "insert_quorum_parallel": 0,
     "insert_quorum_timeout": 240_000,
     "select_sequential_consistency": 1,
 }
-"""Settings besides, where shards have replicas: a shard of one can't reach ClickHouse's majority, and needs none."""
+"""Further settings where shards have replicas: a shard of one can't reach ClickHouse's majority, and needs none."""
 
 _QUORUM_IN_PROGRESS = 286
 _WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -45,7 +45,7 @@ class ClusterError(Exception):
 
 
 def settings(client: Client, cluster: str) -> dict[str, str | int]:
-    """The settings that reads and inserts on a cluster need.
+    """Return the settings that reads and inserts on a cluster need.
 
     Args:
         client: A connection to any host.
@@ -68,7 +68,7 @@ def settings(client: Client, cluster: str) -> dict[str, str | int]:
 
 
 def find_incomplete_hosts(client: Client, cluster: str, database: str, tables: Collection[str]) -> dict[str, list[str]]:
-    """Host -> the tables that it lacks and another has; a host that can't be reached is not looked at.
+    """Find the tables that a host lacks and another has, by host; a host that can't be reached is skipped.
 
     Args:
         client: A connection to any host.
@@ -91,7 +91,7 @@ def find_incomplete_hosts(client: Client, cluster: str, database: str, tables: C
 def in_turn(insert: Callable[[], object], waits: Sequence[float] = _WAITS) -> None:
     """Insert, and try again while another insert into the table has not reached its quorum.
 
-    ClickHouse refuses the second of two at a time, before a row of it is written, instead of letting it wait.
+    ClickHouse refuses the second of two at once, before any row of it is written, instead of letting it wait.
 
     Args:
         insert: Sends the insert.

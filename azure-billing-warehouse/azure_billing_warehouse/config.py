@@ -17,14 +17,14 @@ _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 class Settings(BaseModel):
-    """Base of all settings: an unknown name is an error, an empty value is unset."""
+    """Base of all settings: an unknown name is an error, an empty value counts as unset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _unset_if_empty(cls, settings: Any) -> Any:  # noqa: ANN401 - whatever the configuration holds
-        """Meltano passes an unset environment variable on as an empty string."""
+        """Unset empty values: Meltano passes an unset environment variable on as an empty string."""
         if isinstance(settings, dict):
             return {name: value for name, value in settings.items() if value != ""}
         return settings
@@ -69,7 +69,7 @@ class ClickHouseConfig(Settings):
     @field_validator("database")
     @classmethod
     def _writable_name(cls, database: str) -> str:
-        """Programs that know nothing of quotes in names write it into statements and addresses too."""
+        """Refuse names that need quoting: other programs write them unquoted into statements and addresses."""
         if not database.isprintable() or set(database) & set("'\"`\\"):
             raise ValueError("it has a quote, a backslash or a control character")
         return database
@@ -77,23 +77,23 @@ class ClickHouseConfig(Settings):
     @field_validator("keeper_path")
     @classmethod
     def _path_by_shard(cls, path: str) -> str:
-        """Tables with one path are replicas of each other, so that shards need paths of their own."""
+        """Require a path for each shard: tables with the same path are replicas of each other."""
         if not path.startswith("/") or path.endswith("/") or "{shard}" not in path or "{uuid}" in path:
             raise ValueError("it must begin with /, not end with it, have {shard} and not have {uuid}")
         return path
 
 
 def read_months(text: str) -> frozenset[dt.date]:
-    """The first days of the months in a text such as `2026-08,2026-09`; they are separated by commas or blanks.
+    """Return the first days of the months in a text such as `2026-08,2026-09`; they are separated by commas or blanks.
 
     Raises:
-        ValueError: One of them is no month.
+        ValueError: One of them isn't a month.
     """
     return frozenset(read_month(month) for month in text.replace(",", " ").split())
 
 
 def read_month(text: str) -> dt.date:
-    """The first day of the month of `2026-08`, `2026-08-15` or an ISO date-time, as the tap's settings take them.
+    """Return the first day of the month of `2026-08`, `2026-08-15` or an ISO date-time, as in the tap's settings.
 
     Raises:
         ValueError: The text is none of these.

@@ -14,7 +14,7 @@ RELATIVE_TOLERANCE = 1e-12
 
 
 def same_cost(one: float | Decimal, other: float | Decimal) -> bool:
-    """Tell whether two sums are finite and differ by no more than the two tolerances together.
+    """Return whether two sums are finite and differ by no more than the two tolerances together.
 
     The tap's sum is exact; sums of Float64 columns are not, and differ in their last digits with the order of the rows.
     The difference is taken exactly.

@@ -1,4 +1,4 @@
-"""The base class of every error that the person who runs the pipeline can mend; each is raised where it is found."""
+"""The base class of every error that the person who runs the pipeline can fix; each is raised where it is found."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def prune(
 ) -> list[PrunedSnapshot]:
     """Drop what no view shows and no restatement is compared with, or what should not be there.
 
-    Superseded: of each enrollment and month the `keep` newest complete snapshots stay, and whatever is newer than the
-    newest complete one, as it may be loading. Older incomplete ones go. A month without a complete snapshot stays as it
-    is. A snapshot in the future is none of those that are kept, and stays.
+    Superseded: for each enrollment and month the `keep` newest complete snapshots stay, and whatever is newer than the
+    newest complete one, as it may be loading. Older incomplete ones go. A month without a complete snapshot stays
+    unchanged. A snapshot in the future doesn't count as one of those kept, and stays.
 
     Future: snapshots later than ClickHouse's clock, and those of months that have not begun; their month rows go too.
 
@@ -67,7 +67,7 @@ def prune(
     Args:
         config: Where the tables are.
         keep: Complete snapshots of a month that stay, at least 1.
-        dry_run: Whether only to tell.
+        dry_run: Whether only to list what would be dropped.
         kinds: What is dropped.
 
     Returns:
@@ -100,7 +100,7 @@ def prune(
 
 
 def _judged(snapshots: Iterable[Snapshot], keep: int, now: dt.datetime) -> Iterator[tuple[Kind, Snapshot]]:
-    """Every snapshot that doesn't stay, and why."""
+    """Yield every snapshot that doesn't stay, and why."""
     for _, group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2]):
         month = list(group)
         complete = [snapshot for snapshot in month if snapshot.complete and not _is_future(snapshot, now)]
@@ -122,12 +122,12 @@ def _is_future(snapshot: Snapshot, now: dt.datetime) -> bool:
 
 
 def _has_rows(snapshot: Snapshot) -> bool:
-    """Whether there is anything left to drop: of a pruned snapshot only the month row is left."""
+    """Return whether there is anything left to drop: a pruned snapshot has only its month row."""
     return bool(snapshot.delivered_row_count or snapshot.issue_count or snapshot.audit_count)
 
 
 def _forget(client: Client, config: ClickHouseConfig, snapshots: list[Snapshot]) -> None:
-    """Delete month rows and claims: a snapshot that isn't whole any more is published no more."""
+    """Delete month rows and claims: a snapshot that is no longer whole is no longer published."""
     if not snapshots:
         return
     keys = ", ".join(

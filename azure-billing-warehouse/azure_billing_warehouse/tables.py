@@ -1,4 +1,4 @@
-"""The columns of the tables, each named once, here, with its type; how tables are made is in `schema.ddl`."""
+"""The columns of the tables, each named once, here, with its type; `schema.ddl` creates the tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Instant = Annotated[dt.datetime, ClickHouse("DateTime64(3, 'UTC')")]
 
 
 class BillTable(BaseModel):
-    """A table that the mapper fills: what its rows are, by what they are known."""
+    """A table that the mapper fills: what its rows are, and what identifies them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class BillTable(BaseModel):
     @classmethod
     @cache
     def columns(cls) -> tuple[Column, ...]:
-        """Every column of the table, in its order."""
+        """Return every column of the table, in order."""
         found = []
         for name, field in cls.model_fields.items():
             (clickhouse,) = (entry for entry in field.metadata if isinstance(entry, ClickHouse))
@@ -69,7 +69,7 @@ class BillTable(BaseModel):
     @classmethod
     @cache
     def sent_columns(cls) -> tuple[Column, ...]:
-        """The columns that the mapper sends: all but those that the table itself fills."""
+        """Return the columns that the mapper sends: all but those that the table itself fills."""
         return tuple(column for column in cls.columns() if column.clickhouse.default is None)
 
 
@@ -90,12 +90,12 @@ _ID = "xxHash64(instance_id || ifNull(toString(date), ''))"
 
 
 def text_column(name: str) -> str:
-    """Name of the column that holds an object as it was, beside a JSON column that nests its keys and drops nulls."""
+    """Name the column with the original object, beside a JSON column that nests its keys and drops nulls."""
     return f"{name}_text"
 
 
 def _object_text(name: str) -> ClickHouse:
-    # Rows without the column are read by this expression, also where it was added to a table that had them: nothing is
+    # This expression reads rows without the column, even in a table to which the column was added later: nothing is
     # rewritten, and rows that have it cost nothing more (in a view the expression would read the JSON column of each).
     return ClickHouse("Nullable(String)", fallback=f"nullIf(toString({name}), '{{}}')")
 
@@ -240,7 +240,7 @@ class BillingMonth(SnapshotRow):
 
 
 class SnapshotClaim(SnapshotRow):
-    """A load that has begun to send a snapshot's rows: `stg_azure_billing_load`; the mapper writes it by itself."""
+    """A load that has begun to send a snapshot's rows: `stg_azure_billing_load`; the mapper itself writes it."""
 
     table: ClassVar[str] = "stg_azure_billing_load"
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "load_id")

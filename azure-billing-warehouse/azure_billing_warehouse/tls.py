@@ -1,6 +1,6 @@
-"""What is wrong with a TLS connection, as the end of a sentence; nothing is known here of ClickHouse or of its drivers.
+"""What is wrong with a TLS connection, as the end of a sentence; knows nothing of ClickHouse or its drivers.
 
-Mapper and loader are installed apart and share no code: each has this file, and a test holds the two together.
+Mapper and loader are installed separately and share no code: each has this file, and a test keeps the two identical.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PROBE_SECONDS = 5
 
 
 def authorities_fault(path: object) -> str | None:
-    """Why the file of `ca_cert` can't be used, or None if it can."""
+    """Return why the file of `ca_cert` can't be used, or None if it can."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(str(path))
     except ssl.SSLError:
@@ -34,12 +34,12 @@ def authorities_fault(path: object) -> str | None:
 
 
 def tls_fault(error: BaseException, host: str, ca_cert: object) -> str | None:
-    """What an error of a connection by HTTPS says about TLS, or None if it is about something else.
+    """Return what an error of an HTTPS connection says about TLS, or None if it is about something else.
 
     Args:
-        error: as the driver raises it; what led to it is looked at too.
-        host: the name that the server was called by.
-        ca_cert: the file of the trusted authorities, or None for the system's.
+        error: As the driver raises it; its causes are considered too.
+        host: The name that the server was called by.
+        ca_cert: The file of the trusted authorities, or None for the system's.
     """
     for link in causes(error):
         if isinstance(link, ssl.SSLCertVerificationError):
@@ -55,7 +55,7 @@ def tls_fault(error: BaseException, host: str, ca_cert: object) -> str | None:
 
 
 def wants_tls(host: str, port: int) -> bool:
-    """Whether TLS can be agreed on with that port: asked once a plain request came back without a proper answer."""
+    """Return whether that port speaks TLS: asked after a plain request got no proper answer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent but the handshake
@@ -70,7 +70,7 @@ def wants_tls(host: str, port: int) -> bool:
 
 
 WANTS_TLS = "this port wants HTTPS: set secure to true"
-"""The fault where `wants_tls`."""
+"""The fault if `wants_tls`."""
 
 
 def _certificate_fault(error: ssl.SSLCertVerificationError, host: str, ca_cert: object) -> str:
@@ -93,7 +93,7 @@ def _other_name(host: str) -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it, the outermost first."""
+    """Yield the error and its causes, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,6 +1,6 @@
 """The checks C1, C2, ... of `check`: each is a function that yields a sentence for every problem it finds.
 
-A check gets all that was read of a month or an enrollment (`MonthFacts`, `EnrollmentFacts`) and reads nothing itself.
+A check gets all that was read about a month or enrollment (`MonthFacts`, `EnrollmentFacts`) and reads nothing itself.
 Its number is its id in JSON and in the table, for alerts, and never changes; `docs/operations.md` says what to do.
 """
 
@@ -36,7 +36,7 @@ class Problem(BaseModel):
 
 @dataclass(frozen=True)
 class MonthFacts:
-    """What was read of a month of an enrollment.
+    """What was read about a month of an enrollment.
 
     Attributes:
         snapshots: Every extraction of it, oldest first.
@@ -55,11 +55,11 @@ class MonthFacts:
 
 @dataclass(frozen=True)
 class EnrollmentFacts:
-    """What was read of an enrollment.
+    """What was read about an enrollment.
 
     Attributes:
         newest_load_age: Age of its newest complete load; None if there is none.
-        max_age: How old that load may be; of any age if None.
+        max_age: How old that load may be; any age if None.
     """
 
     newest_load_age: dt.timedelta | None
@@ -67,14 +67,14 @@ class EnrollmentFacts:
 
 
 def find_problems(facts: MonthFacts | EnrollmentFacts) -> list[Problem]:
-    """Run every check of a month, or of an enrollment, in their order."""
+    """Run every check of a month, or of an enrollment, in order."""
     if isinstance(facts, MonthFacts):
         return [Problem(check=check_id(check), text=text) for check in MONTH_CHECKS for text in check(facts)]
     return [Problem(check=check_id(check), text=text) for check in ENROLLMENT_CHECKS for text in check(facts)]
 
 
 def check_id(check: Callable[..., object]) -> str:
-    """Name a check as alerts do: C7 for `c7_rejected_rows_are_there`."""
+    """Return a check's id: C7 for `c7_rejected_rows_are_there`."""
     return check.__name__.partition("_")[0].upper()
 
 
@@ -237,13 +237,13 @@ CHECKS: tuple[Callable[..., Iterator[str]], ...] = (*MONTH_CHECKS, *ENROLLMENT_C
 
 
 def _with_month_row(month: MonthFacts) -> Iterator[tuple[MonthRow, Snapshot]]:
-    """The newest snapshot and its month row, if it has one."""
+    """Yield the newest snapshot and its month row, if it has one."""
     if month.newest and month.newest.month_row:
         yield month.newest.month_row, month.newest
 
 
 def _with_loads_before(month: MonthFacts) -> Iterator[tuple[dt.date, MonthRow, list[MonthRow]]]:
-    """The month, its published row and those of whole loads before it, also pruned ones, unless a fall is accepted."""
+    """Yield the month, its published row and those of earlier whole loads, pruned or not, unless a fall is accepted."""
     published = month.published
     if published is None or published.month_row is None or published.billing_month in month.expected.accept_fall:
         return
@@ -271,5 +271,5 @@ def _given_cost(row: MonthRow) -> Decimal:
 
 
 def _fall(before: Decimal | int, after: Decimal | int) -> float:
-    """Percent by which a number is less than one before it; 0 where it was not positive."""
+    """Return by what percentage a number is less than an earlier one; 0 if that was not positive."""
     return float(100 * (before - after) / before) if before > 0 else 0.0

@@ -1,4 +1,4 @@
-"""What the warehouse should hold: which months, how new, how much of what was there; what is there is in `ledger`."""
+"""What the warehouse should hold: which months, how new, how much of what was there; `ledger` reads what is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_FALL: float = 50
-"""Percent of a month's rows or cost that may go from one extraction to a later one."""
+"""Percentage of a month's rows or cost that may be lost from one extraction to a later one."""
 _A_DAY = dt.timedelta(days=1)
 
 
@@ -19,12 +19,12 @@ class Expectations:
     """What is expected of the warehouse, besides that each month adds up.
 
     Attributes:
-        first_month: First month of every enrollment; the first one that the warehouse knows of it if None.
+        first_month: First month of every enrollment; if None, the first one that the warehouse has for it.
         last_month: Last month of every enrollment; the current one if None.
-        max_age: How old the newest complete load of an enrollment may be; of any age if None.
-        max_fall: Percent of its rows or cost that a month may lose from one extraction to a later one.
+        max_age: How old the newest complete load of an enrollment may be; any age if None.
+        max_fall: Percentage of its rows or cost that a month may lose from one extraction to a later one.
         accept_fall: Months that may lose more.
-        enrollments: The enrollments that are looked at, and must be there; all that are there if empty.
+        enrollments: The enrollments that are checked, and must be there; all that are there if empty.
     """
 
     first_month: dt.date | None = None
@@ -37,14 +37,14 @@ class Expectations:
 
 @dataclass(frozen=True)
 class Known:
-    """What the warehouse knows of an enrollment: first month, and newest complete load that isn't in the future."""
+    """What the warehouse knows about an enrollment: first month, and newest complete load that isn't in the future."""
 
     first_month: dt.date | None = None
     newest_load_at: dt.datetime | None = None
 
 
 def months_between(first: dt.date, last: dt.date) -> Iterator[dt.date]:
-    """List every month from the first to the last one, both among them."""
+    """List every month from the first to the last, both included."""
     month = first
     while month <= last:
         yield month
@@ -52,7 +52,7 @@ def months_between(first: dt.date, last: dt.date) -> Iterator[dt.date]:
 
 
 def say_age(age: dt.timedelta) -> str:
-    """Say a length of time for people, in minutes, hours or days."""
+    """Write a length of time for people, in minutes, hours or days."""
     minutes = age.total_seconds() / 60
     for size, unit in ((2 * 24 * 60, "days"), (2 * 60, "hours")):
         if minutes >= size:

@@ -1,4 +1,4 @@
-"""Reads of each snapshot what its month row says and what is in the tables; what that means is in `checks`."""
+"""Reads what each snapshot's month row says and what is in the tables; `checks` says what that means."""
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
 
@@ -62,7 +62,7 @@ class Snapshot(BaseModel):
     published: bool = False
     """Whether it is the one that the views show, by that view."""
     delivered_row_count: int = 0
-    """Rows in stg_azure_billing_detail, those that were delivered again and not merged yet counted each time."""
+    """Rows in stg_azure_billing_detail; those delivered again and not merged yet count each time."""
     delivered_at: dt.datetime | None = None
     """When the last row was delivered to stg_azure_billing_detail, by ClickHouse's clock; None if there is none."""
     distinct_row_count: int = 0
@@ -83,17 +83,17 @@ class Snapshot(BaseModel):
     no_number_audit_count: int = 0
     """Audit rows whose cost is NaN or infinite."""
     conflict_extended_cost: float = 0.0
-    """Cost of the rows for which more than one pattern matched."""
+    """Cost of the rows that more than one pattern matched."""
 
     @property
     def key(self) -> tuple[str, dt.date, dt.datetime]:
-        """What a snapshot is known by."""
+        """What identifies the snapshot."""
         return self.enrollment_number, self.billing_month, self.snapshot_at
 
     def is_broken_off(self, now: dt.datetime) -> bool:
-        """Whether its load ended before its month row came: nothing was delivered for an hour.
+        """Return whether its load ended before its month row came: nothing was delivered for an hour.
 
-        A snapshot with a month row is none of these, whatever of it is missing: the tap has gone on to the next month.
+        A snapshot with a month row never counts, whatever is missing from it: the tap has gone on to the next month.
 
         Args:
             now: The time of ClickHouse's clock.
@@ -102,12 +102,12 @@ class Snapshot(BaseModel):
 
 
 def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None = None) -> list[Snapshot]:
-    """Read every snapshot of which there is a month row or any other row, oldest first.
+    """Read every snapshot that has a month row or any other row, oldest first.
 
     Args:
         client: Connection to the database.
         config: The configuration of the connection.
-        since: First month that is wanted; all months if None.
+        since: First month to read; all months if None.
 
     Raises:
         WarehouseError: The tables can't be read.
@@ -123,12 +123,12 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
 
 
 def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[str, Known]:
-    """Read what the warehouse knows of each enrollment, by its number.
+    """Read what the warehouse knows about each enrollment, by its number.
 
     Args:
         client: Connection to the database.
         config: The configuration of the connection.
-        now: The time of ClickHouse's clock, with what snapshots may be later.
+        now: The time of ClickHouse's clock, plus the skew allowed for snapshots.
 
     Raises:
         WarehouseError: The tables can't be read.
@@ -160,9 +160,9 @@ def _rows(client: Client, query: str, since: dt.date | None) -> Iterator[dict[st
 
 
 def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
-    """Queries by snapshot, each for other fields of `Snapshot`.
+    """Return queries by snapshot, each for different fields of `Snapshot`.
 
-    The costs are summed with compensation (sumKahan), so that the order and number of the rows don't matter.
+    The costs are summed with compensation (sumKahan), so the order and number of the rows don't matter.
     """
     detail, issue, audit = (
         qualified(config, model.table) for model in (AzureBillingDetail, BillingIssue, TaggingAudit)

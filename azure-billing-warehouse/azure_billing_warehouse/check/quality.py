@@ -1,4 +1,4 @@
-"""Reads what a snapshot's rows are like: how complete, equal, well matched, changed; judges nothing."""
+"""Reads what a snapshot's rows are like: how complete, identical, well matched, changed; judges nothing."""
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
 
@@ -37,12 +37,12 @@ IMPORTANT_COLUMNS = (
     "cmdb_mapped_application_service",
     "resource_tracking",
 )
-"""Columns without which a cost can't be allocated or explained; AzureBillingDetail knows what they are."""
+"""Columns without which a cost can't be allocated or explained; AzureBillingDetail describes them."""
 
 UNMATCHED = "match_level IS NULL"
 """The condition, in SQL, for a usage row that no pattern matched."""
 UNKNOWN = "match_level = 'unknown'"
-"""That for a row of which it can't be said, since the version that loaded it didn't."""
+"""The condition for a row loaded by a version that didn't record it."""
 _OF_SNAPSHOT = (
     "enrollment_number = {enrollment:String} AND billing_month = {month:Date} "
     "AND snapshot_at = parseDateTime64BestEffort({snapshot:String}, 3, 'UTC')"
@@ -53,13 +53,13 @@ class Quality(BaseModel):
     """What the distinct rows of a snapshot are like."""
 
     filled: dict[str, float | None]
-    """Column -> percent of the rows that have it, 0 to 100; None for a snapshot without rows."""
+    """Column -> percentage of the rows that have it, 0 to 100; None for a snapshot without rows."""
     identical_row_count: int
-    """Rows that equal an earlier one in everything but row_number: each is money, and kept."""
+    """Rows that equal an earlier one in everything but row_number: each is a real cost, and kept."""
     unmatched_extended_cost: float
     """Cost of the rows that no pattern matched."""
     unknown_match_row_count: int
-    """Rows that an older version loaded, which doesn't say whether a pattern matched: their cost is not in that."""
+    """Rows loaded by an older version, which didn't record whether a pattern matched: their cost is not included."""
 
 
 class ApplicationChange(BaseModel):
@@ -76,12 +76,12 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot) -
     """Look at each row of a snapshot once.
 
     Args:
-        client: connection to the database.
-        config: the configuration of the connection.
-        snapshot: the extraction of a month that is looked at.
+        client: Connection to the database.
+        config: The configuration of the connection.
+        snapshot: The extraction of a month that is looked at.
 
     Raises:
-        WarehouseError: the table can't be read.
+        WarehouseError: The table can't be read.
     """
     columns = [column for column in AzureBillingDetail.columns() if column.name in IMPORTANT_COLUMNS]
     filled = [f"countIf({_is_filled(column)}) AS {quote_identifier(f'filled {column.name}')}" for column in columns]
@@ -114,10 +114,10 @@ def read_quality(client: Client, config: ClickHouseConfig, snapshot: Snapshot) -
 def read_changes(
     client: Client, config: ClickHouseConfig, before: Snapshot, after: Snapshot
 ) -> Sequence[ApplicationChange]:
-    """What a month's snapshot changed against an earlier one, by application, the largest change of cost first.
+    """Return what a month's snapshot changed against an earlier one, by application, the largest change of cost first.
 
     Raises:
-        WarehouseError: the table can't be read.
+        WarehouseError: The table can't be read.
     """
     by_application: dict[str | None, dict[str, Any]] = {}
     for snapshot, suffix in ((before, "_before"), (after, "")):
@@ -148,7 +148,7 @@ def _is_changed(change: ApplicationChange) -> bool:
 
 
 def _is_filled(column: Column) -> str:
-    # A JSON column is empty where it has dropped nulls or refused the object; what a row has, its text column says.
+    # A JSON column is empty where it has dropped nulls or refused the object; its text column shows what a row has.
     name = text_column(column.name) if column.clickhouse.type == "JSON" else column.name
     return f"notEmpty(trimBoth(ifNull({quote_identifier(name)}, '')))"
 

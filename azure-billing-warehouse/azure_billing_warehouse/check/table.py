@@ -1,4 +1,4 @@
-"""Writes the verdict of `check` as text for people: a table of the months, then what is to be known of each."""
+"""Writes the verdict of `check` as text for people: a table of the months, then the details of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MONTHS_SHOWN = 12
 
 
 def render(result: CheckResult) -> str:
-    """The verdict as lines of text: rows, cost before tax, completeness in percent of the rows."""
+    """Return the verdict as lines of text: rows, cost before tax, completeness in percent of the rows."""
     months = result.months
     parts = (
         "Cost without an application, in conflict between patterns, rejected; "

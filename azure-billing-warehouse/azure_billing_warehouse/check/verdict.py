@@ -1,4 +1,4 @@
-"""Puts together the verdict on each month and enrollment; what can be wrong is in `checks`, reading is in `ledger`."""
+"""Assembles the verdict on each month and enrollment; `checks` says what can be wrong, `ledger` reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
 
 FALLEN_PERCENT = 5.0
-"""Points by which a column may be less filled than in the month before without being mentioned."""
+"""Points by which a column may be less filled than in the previous month without being mentioned."""
 
 
 class Restatement(BaseModel):
@@ -39,7 +39,7 @@ class Restatement(BaseModel):
 
 
 class MonthCheck(BaseModel):
-    """The verdict on a month, by its newest snapshot; one that is expected and isn't there has none."""
+    """The verdict on a month, by its newest snapshot; an expected month that is missing has none."""
 
     enrollment_number: str
     billing_month: dt.date
@@ -63,7 +63,7 @@ class EnrollmentCheck(BaseModel):
     problems: list[Problem]
     first_month: dt.date
     last_month: dt.date
-    """The months that are expected; others that are there are checked too."""
+    """The expected months; others that are there are checked too."""
     newest_load_at: dt.datetime | None
     """Start of the newest complete load, of whichever month; None if there is none."""
     newest_load_age_seconds: float | None
@@ -144,7 +144,7 @@ def _missing_months(
     expected: Expectations,
     now: dt.datetime,
 ) -> list[MonthCheck]:
-    """A verdict for each month that is expected and of which there is nothing."""
+    """Return a verdict for each expected month that has nothing."""
     present = {(month.enrollment_number, month.billing_month) for month in months}
     nothing = MonthFacts(snapshots=[], newest=None, published=None, expected=expected, now=now)
     return [
@@ -212,7 +212,7 @@ def _check_month(
 
 
 def _is_overtaken(newest: Snapshot, published: Snapshot) -> bool:
-    """Whether a snapshot without a month row is the newest by its instant only: a whole one was delivered after it."""
+    """Return whether a snapshot without a month row is newest only by its instant: a whole one was delivered later."""
     return (
         newest.month_row is None
         and newest.delivered_at is not None

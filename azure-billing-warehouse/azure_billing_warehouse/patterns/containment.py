@@ -1,4 +1,4 @@
-"""Which patterns lie within others: an automaton over all of them (Aho-Corasick), in time and memory of their text."""
+"""Which patterns lie within others: an Aho-Corasick automaton over all of them, linear in their text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_TEXT = 500_000
-"""Characters; the automaton takes some 400 bytes for each that no other pattern begins with."""
+"""Characters; the automaton needs about 400 bytes for each that no other pattern begins with."""
 _FEW = 3
 
 
@@ -76,9 +76,9 @@ class _Automaton:
         return self._next.get((state, character), 0)
 
     def within(self, text: str) -> dict[str, None]:
-        """Other texts that this one contains: of those that end at one place the longest, which contains the others.
+        """Return other texts that this one contains, only the longest of those that end at the same place.
 
-        So every text that lies within another is found in one at least.
+        That one contains the others, so every text within another is found in at least one.
         """
         found: dict[str, None] = {}
         state = 0

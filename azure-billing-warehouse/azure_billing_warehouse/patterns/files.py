@@ -39,7 +39,7 @@ class MalformedLineError(PatternFileError):
 
 
 def read_patterns(path: Path) -> list[Pattern]:
-    """Read a CSV file with the columns id and resource_tracking, in its order; other columns are passed over.
+    """Read a CSV file with the columns id and resource_tracking, in its order; other columns are ignored.
 
     Raises:
         MalformedLineError: A line isn't a pattern.
@@ -63,12 +63,12 @@ def read_patterns(path: Path) -> list[Pattern]:
 
 
 def _guarded(cell: str) -> str:
-    """The cell as it is written: an apostrophe before what a spreadsheet would run (and before such apostrophes)."""
+    """Return the cell with an apostrophe before what a spreadsheet would run (and before such apostrophes)."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _unguarded(cell: str) -> str:
-    """The cell as it was before `_guarded`."""
+    """Return the cell as it was before `_guarded`."""
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
@@ -83,7 +83,7 @@ def pattern_csv(rows: Iterable[tuple[str, str]]) -> str:
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(COLUMNS)
     for number, pattern in rows:
-        # A carriage return ends a row for those who read it, but isn't quoted where rows end with a line feed.
+        # Readers take a carriage return for the end of a row, but it isn't quoted where rows end with a line feed.
         writer = quoted if "\r" in f"{number}{pattern}" else plain
         writer.writerow((_guarded(number), _guarded(pattern)))
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""What is odd about a set of tracking patterns, found and said; patterns within others are found by `containment`."""
+"""Finds and reports what is odd about a set of tracking patterns; `containment` finds patterns within others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class PatternOddities(BaseModel):
-    """What is odd about a set of patterns; nothing of it keeps the set from being used."""
+    """What is odd about a set of patterns; none of it keeps the set from being used."""
 
     duplicate_ids: dict[int, list[str]]
     """Id -> the patterns that have it: the first one read wins."""
     blank_ids: list[int]
     """Ids of patterns that are blank: they are skipped."""
     same_text: dict[str, list[int]]
-    """Pattern in upper case -> the ids it has: it is one pattern, with the lowest id."""
+    """Pattern in upper case -> its ids: it is one pattern, with the lowest id."""
     contained: dict[str, list[str]]
     """Pattern in upper case -> a few of those that contain it: where they match, it matches too."""
     not_compared: int
-    """The longest patterns, of which that isn't known: all of them together have too much text."""
+    """The longest patterns, for which this isn't known: there is too much text to compare all of them."""
 
 
 def find_oddities(patterns: Sequence[Pattern]) -> PatternOddities:
@@ -48,7 +48,7 @@ def find_oddities(patterns: Sequence[Pattern]) -> PatternOddities:
 
 
 def describe(oddities: PatternOddities) -> Iterator[str]:
-    """Say a sentence for each kind of oddity, with a few examples, shortened."""
+    """Write a sentence for each kind of oddity, with a few examples, shortened."""
     if oddities.duplicate_ids:
         examples = [f"{number} ({_few(map(_short, texts), 3)})" for number, texts in oddities.duplicate_ids.items()]
         yield f"ids that stand at several patterns, so that it isn't said which wins: {_few(examples)}."

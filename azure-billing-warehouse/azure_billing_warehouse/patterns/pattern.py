@@ -1,4 +1,4 @@
-"""What a tracking pattern is, and how its two cells are read as one; where they come from is in `files` and `table`."""
+"""What a tracking pattern is, and how its two cells are read; `files` and `table` know where they come from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Pattern(NamedTuple):
     id: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     """The rank: of several patterns that match a usage row, the lowest wins (R16)."""
     resource_tracking: str
-    """Text that names an application, compared without case; a blank one is skipped."""
+    """Text that names an application, compared ignoring case; a blank one is skipped."""
 
 
 COLUMNS = Pattern._fields
@@ -46,7 +46,7 @@ class MalformedPatternError(OperatorError):
 
 
 def read_rows(rows: Sequence[tuple[str | None, str | None]]) -> list[Pattern]:
-    """Read each row, id and text, as a pattern; a text that is missing is blank.
+    """Read each row, id and text, as a pattern; a missing text is blank.
 
     Raises:
         MalformedPatternError: A row isn't a pattern.

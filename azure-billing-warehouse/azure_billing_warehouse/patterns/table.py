@@ -1,4 +1,4 @@
-"""The table of tracking patterns, d_application_tag: replaces and reads its rows, judges none."""
+"""Replaces and reads the rows of the table of tracking patterns, d_application_tag; judges none."""
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
 
@@ -30,8 +30,8 @@ _ORDER_BY = COLUMNS
 def import_patterns(config: ClickHouseConfig, patterns: Sequence[Pattern]) -> None:
     """Replace the content of d_application_tag; a reader sees the old patterns or the new ones, never none.
 
-    The table is made if it is missing. The new content goes into a table of its own, which then takes the name; on a
-    cluster each host has the whole table, and takes the new one once all of them have its rows.
+    The table is created if it is missing. The new content goes into a new table, which then takes the name; on a
+    cluster each host has the whole table, and switches to the new one once all of them have its rows.
 
     Raises:
         WarehouseError: There is no pattern in `patterns`, ClickHouse can't be reached or refuses, or a host of the
@@ -72,7 +72,7 @@ def read_table(config: ClickHouseConfig, table: str = TABLE) -> list[Pattern] | 
 
 
 def _cells(client: Client, config: ClickHouseConfig, table: str) -> list[tuple[str | None, str | None]]:
-    """Id and text of every row, ordered by them, as text: the table may be the user's own, with other types."""
+    """Return id and text of every row, in order, as text: the table may be the user's own, with other types."""
     rows = client.query(
         "SELECT toString(tag.id), toString(tag.resource_tracking) "
         f"FROM {qualified(config, table)} AS tag ORDER BY tag.id, tag.resource_tracking"
@@ -83,7 +83,7 @@ def _cells(client: Client, config: ClickHouseConfig, table: str) -> list[tuple[s
 def _replace(client: Client, config: ClickHouseConfig, patterns: Sequence[Pattern]) -> None:
     if config.cluster:
         _refuse_incomplete_hosts(client, config, config.cluster)
-    # The table of each import has a path of its own in Keeper: the one before keeps its own until it is dropped.
+    # Each import's table has its own path in Keeper: the previous one keeps its path until it is dropped.
     path_end = uuid.uuid4().hex
     client.command(create_everywhere(TABLE, _DEFINITIONS, _ORDER_BY, f"{path_end}-first", config))
     _refuse_other_table(client, config)
@@ -101,7 +101,7 @@ def _replace(client: Client, config: ClickHouseConfig, patterns: Sequence[Patter
     client.raw_insert(incoming, COLUMNS, lines.getvalue(), fmt="CSV")
     arrived = client.query(f"SELECT toString(id), toString(resource_tracking) FROM {incoming}").result_rows
     if {tuple(row) for row in arrived} != {(str(pattern.id), pattern.resource_tracking) for pattern in patterns}:
-        # ClickHouse takes 300 for a UInt8 and makes 44 of it, without a word.
+        # ClickHouse silently turns 300 into 44 for a UInt8.
         raise WarehouseError(
             f"The columns of {config.database}.{TABLE} can't hold the patterns as they are: the old ones are kept."
         )

@@ -1,4 +1,4 @@
-"""Charts as SVG text, from numbers; what is charted is in `report_content`, the page in `report`."""
+"""Charts as SVG text, from numbers; `content` has what is charted, `page` the page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Dot:
 
 
 def stacked_bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> str:
-    """Bars of stacked blocks, one bar for each label; negative numbers are stacked below the zero line.
+    """Draw bars of stacked blocks, one bar for each label; negative numbers are stacked below the zero line.
 
     A number that is not finite has no height: the page's tables show it.
     """
@@ -68,7 +68,7 @@ def stacked_bars(title: str, labels: Sequence[str], series: Sequence[Series]) ->
 
 
 def timeline(title: str, labels: Sequence[str], dots: Sequence[Dot]) -> str:
-    """A line for each label, with a dot for each event on it; the horizontal axis is time in UTC."""
+    """Draw a line for each label, with a dot for each event on it; the horizontal axis is time in UTC."""
     height = _TOP + _ROW_HEIGHT * len(labels) + _BOTTOM
     instants = [dot.at.timestamp() for dot in dots]
     first, last = min(instants), max(instants)
@@ -93,7 +93,7 @@ def timeline(title: str, labels: Sequence[str], dots: Sequence[Dot]) -> str:
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """Name and colour of what a chart shows, as an HTML list."""
+    """Return name and colour of what a chart shows, as an HTML list."""
     items = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for name, colour in entries)
     return f'<ul class="legend">{items}</ul>'
 
@@ -120,7 +120,7 @@ def _grid_line(y: float, text: str, left: float = _LEFT) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Four to nine round numbers from below `low` to above `high`, zero among them."""
+    """Return four to nine round numbers from below `low` to above `high`, zero among them."""
     reach = (high - low) or 1.0
     rough = reach / 5
     power = 10.0 ** math.floor(math.log10(rough))

@@ -1,4 +1,4 @@
-"""Reads what the report shows: cost, what is not allocated, findings, load history; how it looks is in `report`."""
+"""Reads what the report shows: cost, what is not allocated, findings, load history; `page` decides how it looks."""
 # ruff: noqa: S608 - identifiers come from the models or are quoted
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
 
 APPLICATIONS_SHOWN = 8
-# As a float, whatever the column is: a table may hold costs as decimals, or have none.
+# As a float, whatever the column's type: a table may hold costs as decimals, or have none.
 _COST = "ifNull(sum(toFloat64(extended_cost)), 0)"
 _LISTED = 10
 
 
 @dataclass(frozen=True)
 class ApplicationCost:
-    """Cost of a month in a currency: of an application, of all others (None), of rows without one ('')."""
+    """Cost of a month in a currency: of one application, of all others (None), of rows without one ('')."""
 
     month: dt.date
     currency: str
@@ -42,7 +42,7 @@ class ApplicationCost:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource of the newest months whose cost can't be allocated, or not for sure."""
+    """A resource of the newest months whose cost can't be allocated, or not with certainty."""
 
     name: str
     currency: str
@@ -83,9 +83,9 @@ def read_content(
     """Read the published months.
 
     Args:
-        config: where the tables are.
-        since: first month; all months if None.
-        expected: see `check.check`.
+        config: Where the tables are.
+        since: First month; all months if None.
+        expected: See `check.check`.
 
     Raises:
         WarehouseError: ClickHouse or its tables can't be read, or there is no month.

@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file, its charts and style inside; what it shows is read in `report_content`."""
+"""Writes the report: one HTML file, its charts and style inside; `content` reads what it shows."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def write_report(
     """Write the report of the published months to a file; see `read_content` for the rest.
 
     Raises:
-        WarehouseError: there is nothing to report on, or it can't be read.
+        WarehouseError: There is nothing to report on, or it can't be read.
     """
     content = read_content(config, since=since, expected=expected)
     path.write_text(page(content), encoding="utf-8")
 
 
 def page(content: Content) -> str:
-    """The report as HTML."""
+    """Return the report as HTML."""
     style = (files("azure_billing_warehouse.report") / "report.css").read_text(encoding="utf-8")
     sections = "\n".join(
         section for part in (_tiles, _costs, _unallocated, _findings, _verdict, _history) for section in part(content)
@@ -185,7 +185,7 @@ def _history(content: Content) -> Iterator[str]:
         if snapshot.published:
             state = "published"
         elif not snapshot.delivered_row_count and snapshot.month_row:
-            state = "superseded"  # and pruned: only its month row is left
+            state = "superseded"  # and pruned: only its month row remains
         title = f"{_line(snapshot)}, {snapshot.snapshot_at:%Y-%m-%d %H:%M} UTC: {state}{_size(snapshot)}"
         if _line(snapshot) in labels:
             dots.append(Dot(_line(snapshot), snapshot.snapshot_at, _STATES[state], title))
@@ -195,7 +195,7 @@ def _history(content: Content) -> Iterator[str]:
 
 
 def _counts(snapshot: Snapshot | None) -> tuple[str, str, str]:
-    """Rows that the API gave, that are staged, that are rejected."""
+    """Return the numbers of rows that the API sent, that are staged, that are rejected."""
     if snapshot is None:
         return "-", "-", "-"
     given = f"{snapshot.month_row.row_count:,}" if snapshot.month_row else "?"
@@ -238,7 +238,7 @@ def _section(title: str, about: str, *parts: str) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: int | None = None) -> str:
-    """A table whose last `numbers` columns are numbers; all but the first if it isn't said."""
+    """Return a table whose last `numbers` columns are numbers, by default all but the first."""
     first_number = len(headings) - (len(headings) - 1 if numbers is None else numbers)
 
     def cells(tag: str, row: Sequence[str]) -> str:

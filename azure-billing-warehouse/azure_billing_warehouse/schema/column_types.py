@@ -20,10 +20,10 @@ _COST_INTEGER_DIGITS = 18
 
 
 def holds(present: str, needed: str) -> bool:
-    """Whether a column of type `present` takes every value of type `needed` as it is.
+    """Return whether a column of type `present` holds every value of type `needed` unchanged.
 
     Args:
-        present: The type of a column in ClickHouse, as system.columns gives it.
+        present: The type of a column in ClickHouse, as in `system.columns`.
         needed: The type that the table would have been made with.
     """
     present_base, present_null = _unwrapped(present)
@@ -43,7 +43,7 @@ def holds(present: str, needed: str) -> bool:
 
 
 def _unwrapped(kind: str) -> tuple[str, bool]:
-    """The type without LowCardinality and Nullable, and whether it was Nullable."""
+    """Return the type without LowCardinality and Nullable, and whether it was Nullable."""
     nullable = False
     while (found := _PARAMETERS.match(kind)) and found[1] in {"LowCardinality", "Nullable"}:
         nullable |= found[1] == "Nullable"

@@ -1,4 +1,4 @@
-"""Makes the missing database, tables and views, and refuses tables that can't hold the bill; drops nothing."""
+"""Creates the missing database, tables and views, and refuses tables that can't hold the bill; drops nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _About(NamedTuple):
 
 
 def statements(config: ClickHouseConfig) -> list[str]:
-    """Every statement that an empty ClickHouse needs, in order."""
+    """Return every statement that an empty ClickHouse needs, in order."""
     tables = [statement for model in WAREHOUSE_TABLES for statement in ddl.create_tables(model, config).values()]
     look_ups = [focus.create_look_up(look_up, config) for look_up in focus.LOOK_UPS]
     views = [create_view(name, query, config) for name, query in _queries(config).items()]
@@ -38,9 +38,9 @@ def statements(config: ClickHouseConfig) -> list[str]:
 
 
 def ensure_tables(config: ClickHouseConfig) -> None:
-    """Make the database, tables and views, as far as they are missing; add columns that this version brings.
+    """Create the database, tables and views that are missing; add columns that this version needs.
 
-    Everything is looked at before anything is changed.
+    Everything is inspected before anything is changed.
 
     Raises:
         WarehouseError: ClickHouse can't be used, a table can't hold the bill (with the statements to run), or a host of
@@ -66,7 +66,7 @@ def ensure_tables(config: ClickHouseConfig) -> None:
 
 
 def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouseConfig) -> None:
-    """Such a database runs each statement on all its hosts, and takes neither ON CLUSTER nor CREATE TABLE AS SELECT.
+    """Refuse a database that runs each statement on all hosts: ON CLUSTER and CREATE TABLE AS SELECT fail there.
 
     ClickHouse Cloud has its own kind, where every table is on all hosts.
     """
@@ -91,7 +91,7 @@ def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: 
 
 
 def _table_statements(client: Client, model: type[BillTable], config: ClickHouseConfig) -> list[str]:
-    """The statements that bring a model's tables up to this version.
+    """Return the statements that bring a model's tables up to this version.
 
     Raises:
         WarehouseError: What is there can't hold the model's rows.
@@ -116,7 +116,7 @@ def _table_statements(client: Client, model: type[BillTable], config: ClickHouse
 
 
 def _refuse_other_engine(table: str, model: type[BillTable], about: _About, config: ClickHouseConfig) -> None:
-    """A table that keeps a batch delivered twice, or merges rows that are not one, would give wrong sums."""
+    """Refuse a table that keeps a batch delivered twice, or merges distinct rows: its sums would be wrong."""
     if config.cluster and table == model.table:
         fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
     elif not about.engine.endswith("ReplacingMergeTree"):
@@ -138,7 +138,7 @@ def _listed(key: str) -> tuple[str, ...]:
 def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConfig) -> WarehouseError:
     place = f"ClickHouse's table {config.database}.{table} can't hold the bill"
     is_renamed = any(statement.startswith("RENAME") for statement in cure)
-    # A table that is renamed keeps its path in Keeper, where the new one would meet it.
+    # A renamed table keeps its path in Keeper, where the new one would collide with it.
     elsewhere = " with another keeper_path" if is_renamed and table.endswith("_local") and config.cluster else ""
     return WarehouseError(f"{place}: {fault}; run this and start again{elsewhere}: {'; '.join(cure)}")
 
@@ -169,12 +169,12 @@ def _refuse_columns(
 
 
 def _queries(config: ClickHouseConfig) -> dict[str, str]:
-    """SELECT by name of each view, in the order in which they can be made."""
+    """Return the SELECT of each view, by name, in the order in which they can be made."""
     return {**view_queries(config), focus.VIEW: focus.focus_query(config)}
 
 
 def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
-    """The statements for what can be made again at any time, as far as it is missing or of another version."""
+    """Return the statements for what can be recreated at any time, where it is missing or of another version."""
     present = {
         name: (engine, comment)
         for name, engine, comment in client.query(

@@ -27,7 +27,7 @@ _EMPTY_OBJECT = "'{}'"
 
 
 def literal(text: str) -> str:
-    """A text as a string in SQL."""
+    """Return a text as a string in SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -37,59 +37,59 @@ def qualified(config: ClickHouseConfig, table: str) -> str:
 
 
 def on_cluster(config: ClickHouseConfig) -> str:
-    """The clause that runs a statement on every host of the cluster; '' without a cluster."""
+    """Return the clause that runs a statement on every host of the cluster; '' without a cluster."""
     return f" ON CLUSTER {quote_identifier(config.cluster)}" if config.cluster else ""
 
 
 def is_in(config: ClickHouseConfig) -> str:
-    """The operator for a subquery on another table: on a cluster its result is sent to every shard."""
+    """Return the operator for a subquery on another table: on a cluster its result is sent to every shard."""
     return "GLOBAL IN" if config.cluster else "IN"
 
 
 def local_name(config: ClickHouseConfig, table: str) -> str:
-    """Name of the table that holds the rows: on a cluster the Distributed table has the plain name."""
+    """Return the name of the table that holds the rows: on a cluster the Distributed table has the plain name."""
     return f"{table}_local" if config.cluster else table
 
 
 def replicated_engine(config: ClickHouseConfig, table: str) -> str:
-    """The engine of a table that each replica of a shard has.
+    """Return the engine of a table that each replica of a shard has.
 
     Names are written out in its path: a table whose path has the macros {database} or {table} can't be renamed, and one
-    by {uuid} that is made anew on one host is no replica of the others.
+    with {uuid} that is recreated on one host is no replica of the others.
     """
     path = f"{config.keeper_path}/{config.database}/{table}"
     return f"ReplicatedReplacingMergeTree({literal(path)}, '{{replica}}')"
 
 
 def engine_everywhere(config: ClickHouseConfig, table: str, path_end: str) -> str:
-    """The engine of a table that each host of the cluster has whole: all are replicas of each other.
+    """Return the engine of a table that each host of the cluster holds in full: all are replicas of each other.
 
     Args:
         config: The connection's configuration.
         table: The table's name.
-        path_end: What tells this table's path in Keeper from those of the tables that it replaces.
+        path_end: Distinguishes this table's path in Keeper from those of the tables that it replaces.
     """
     path = f"{config.keeper_path.replace('{shard}', 'all')}/{config.database}/{table}/{path_end}"
     return f"ReplicatedReplacingMergeTree({literal(path)}, '{{shard}}_{{replica}}')"
 
 
 def column_type(column: Column, config: ClickHouseConfig) -> str:
-    """A column's ClickHouse type; a JSON column is a String where the configuration says so."""
+    """Return a column's ClickHouse type; a JSON column is a String where the configuration says so."""
     return "String" if _is_text_object(column, config) else column.clickhouse.type
 
 
 def partition_key(model: type[BillTable]) -> tuple[str, ...]:
-    """The columns by which a table is partitioned."""
+    """Return the columns by which a table is partitioned."""
     return SNAPSHOT_KEY if model in PARTITIONED else ()
 
 
 def create_database(config: ClickHouseConfig) -> str:
-    """The statement that makes the database."""
+    """Return the statement that makes the database."""
     return f"CREATE DATABASE IF NOT EXISTS {quote_identifier(config.database)}{on_cluster(config)}"
 
 
 def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str, str]:
-    """Statement by name of each table that a model needs: one, or the local and the Distributed one on a cluster."""
+    """Return the statement for each table of a model, by name: one, or on a cluster the local and Distributed ones."""
     columns = [_definition(column, config) for column in model.columns()]
     table, local = model.table, local_name(config, model.table)
     engine = replicated_engine(config, local) if config.cluster else "ReplacingMergeTree"
@@ -97,7 +97,7 @@ def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str,
     partitioned = f"\nPARTITION BY ({_names(partition_by)})" if partition_by else ""
     statements = {local: _create(local, columns, f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)})", config)}
     if config.cluster:
-        # A row that is delivered again must reach the shard it is on: the key has only columns of the sorting key.
+        # A row delivered again must reach the shard it is on, so the key has only columns of the sorting key.
         shard_by = [name for name in model.order_by if name in SNAPSHOT_KEY]
         engine = (
             f"Distributed({literal(config.cluster)}, {literal(config.database)}, {literal(local)}, "
@@ -110,38 +110,38 @@ def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str,
 def create_everywhere(
     table: str, columns: Sequence[str], order_by: Sequence[str], path_end: str, config: ClickHouseConfig
 ) -> str:
-    """The statement that makes a table of few rows, which on a cluster each host has whole: `engine_everywhere`."""
+    """Return the statement that makes a small table, held in full by each host of a cluster: `engine_everywhere`."""
     engine = engine_everywhere(config, table, path_end) if config.cluster else "ReplacingMergeTree"
     return _create(table, columns, f"{engine}\nORDER BY ({_names(order_by)})", config)
 
 
 def add_column(table: str, column: Column, config: ClickHouseConfig) -> str:
-    """The statement that adds a column to a table of an older version."""
+    """Return the statement that adds a column to a table of an older version."""
     definition = _definition(column, config)
     return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} ADD COLUMN IF NOT EXISTS {definition}"
 
 
 def modify_column(table: str, column: Column, config: ClickHouseConfig) -> str:
-    """The statement that gives a column a type that holds what is written to it."""
+    """Return the statement that changes a column to a type that holds what is written to it."""
     kind = column_type(column, config)
     name = quote_identifier(column.name)
     return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} MODIFY COLUMN {name} {kind}"
 
 
 def rename_table(table: str, config: ClickHouseConfig) -> str:
-    """The statement that moves a table out of the way."""
+    """Return the statement that moves a table out of the way."""
     aside = qualified(config, f"{table}_before")
     return f"RENAME TABLE {qualified(config, table)} TO {aside}{on_cluster(config)}"
 
 
 def drop_partition(table: str, partition_id: str, config: ClickHouseConfig) -> str:
-    """The statement that drops a snapshot of a table, by ClickHouse's id of its partition."""
+    """Return the statement that drops a snapshot of a table, by ClickHouse's id of its partition."""
     local = qualified(config, local_name(config, table))
     return f"ALTER TABLE {local}{on_cluster(config)} DROP PARTITION ID {literal(partition_id)}"
 
 
 def delete_rows(table: str, condition: str, config: ClickHouseConfig) -> str:
-    """The statement that deletes rows of a table that isn't partitioned by snapshot, and ends when they are gone."""
+    """Return the statement that deletes rows of a table not partitioned by snapshot, and ends when they are gone."""
     local = qualified(config, local_name(config, table))
     return f"ALTER TABLE {local}{on_cluster(config)} DELETE WHERE {condition} SETTINGS mutations_sync = 2"
 

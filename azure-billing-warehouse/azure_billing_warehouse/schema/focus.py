@@ -30,7 +30,7 @@ class LookUp:
         table: Name of the table in ClickHouse.
         file: Name of the file.
         columns: Header in the file -> column of the table; all are String.
-        key: Columns by which it is joined; they are in lower case and without space around.
+        key: Columns by which it is joined; they are in lower case, without surrounding white space.
     """
 
     table: str
@@ -39,7 +39,7 @@ class LookUp:
     key: tuple[str, ...]
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The rows of the file; of several that are equal in the key, the first."""
+        """Return the rows of the file, only the first of those with the same key."""
         with (files("azure_billing_warehouse.schema") / "focus_lookups" / self.file).open(encoding="utf-8") as file:
             found: dict[tuple[str, ...], tuple[str, ...]] = {}
             for row in csv.DictReader(file):
@@ -55,7 +55,7 @@ class FocusColumn:
 
     Attributes:
         expression: What fills it, in SQL.
-        source: Where its values come from, or why it is NULL, in Markdown; `docs/focus.md` is made of it.
+        source: Where its values come from, or why it is NULL, in Markdown, for `docs/focus.md`.
         is_known: Whether the record has what it asks for.
     """
 
@@ -222,11 +222,11 @@ _RESOURCE_TYPE = (
 
 
 def create_look_up(look_up: LookUp, config: ClickHouseConfig) -> str:
-    """The statement that makes a look-up table with its rows, or replaces it; on a cluster each host has its own."""
+    """Return the statement that makes or replaces a look-up table with its rows; on a cluster each host has its own."""
     columns = list(look_up.columns.values())
     rows = ",\n    ".join(f"({', '.join(literal(value) for value in row)})" for row in look_up.rows())
     structure = literal(", ".join(f"{quote_identifier(column)} String" for column in columns))
-    # Up to 25.8 a COMMENT stands behind the SELECT only; without the alias it would be the one of `values`.
+    # Up to 25.8 a COMMENT may only follow the SELECT; without the alias it would belong to `values`.
     return (
         f"CREATE OR REPLACE TABLE {qualified(config, look_up.table)}{on_cluster(config)}\n"
         f"ENGINE = MergeTree\nORDER BY ({', '.join(quote_identifier(column) for column in look_up.key)})\n"
@@ -236,12 +236,12 @@ def create_look_up(look_up: LookUp, config: ClickHouseConfig) -> str:
 
 
 def look_up_fingerprint(look_up: LookUp) -> str:
-    """What tells a look-up table of this version from one of another; it is the table's comment."""
+    """Return the table comment that distinguishes this version's look-up table from others."""
     return fingerprint(repr(look_up.rows()))
 
 
 def focus_query(config: ClickHouseConfig) -> str:
-    """The SELECT of the view focus_cost_and_usage."""
+    """Return the SELECT of the view focus_cost_and_usage."""
     selected = ",\n    ".join(f"{column.expression} AS {name}" for name, column in COLUMNS.items())
     region, service, unit = (qualified(config, look_up.table) for look_up in LOOK_UPS)
     return f"""SELECT

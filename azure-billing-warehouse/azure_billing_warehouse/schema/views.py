@@ -2,7 +2,7 @@
 
 An extraction is whole when its month row is there and the API's rows all reached the mapper, which staged or rejected
 each. A snapshot is complete when it is whole and each staged row is in the table, counted once however often it was
-delivered. Of each month the latest complete snapshot is published. Whoever needs one of these takes it from here.
+delivered. The latest complete snapshot of each month is published. These are defined only here.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -33,13 +33,13 @@ AUDIT = "azure_tagging_audit"
 """The tagging audit of the published snapshots."""
 
 OURS = "azure-billing-warehouse "
-"""How the comment of everything that is made again with a new version begins."""
+"""How the comment begins on everything that a new version recreates."""
 
 _KEY = ", ".join(SNAPSHOT_KEY)
 
 
 def view_queries(config: ClickHouseConfig) -> dict[str, str]:
-    """SELECT by name of each view, in the order in which they can be made."""
+    """Return the SELECT of each view, by name, in the order in which they can be made."""
     return {
         SNAPSHOTS: _snapshots(config),
         MONTHS: _published_months(config),
@@ -50,7 +50,7 @@ def view_queries(config: ClickHouseConfig) -> dict[str, str]:
 
 
 def whole(prefix: str = "") -> str:
-    """The condition in SQL for a month row of a whole extraction: the mapper received and judged all of its rows.
+    """Return the SQL condition for a month row of a whole extraction: the mapper received and judged all of its rows.
 
     Args:
         prefix: What goes before each column's name, such as `month.`.
@@ -62,24 +62,24 @@ def whole(prefix: str = "") -> str:
 
 
 def _consistent(config: ClickHouseConfig) -> str:
-    """What ends a query on these tables: on a cluster a replica that lacks rows then refuses it."""
+    """Return the end of a query on these tables: on a cluster, a replica that lacks rows then refuses it."""
     return "\nSETTINGS select_sequential_consistency = 1" if config.cluster else ""
 
 
 def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
-    """The statement that makes a view or replaces it; its comment is its `fingerprint`."""
+    """Return the statement that makes a view or replaces it; its comment is its `fingerprint`."""
     head = f"CREATE OR REPLACE VIEW {qualified(config, name)}{on_cluster(config)} AS"
     return f"{head}\n{query}\nCOMMENT {literal(fingerprint(query))}"
 
 
 def fingerprint(query: str) -> str:
-    """What tells a view of this version from one of another (ClickHouse keeps its text, but rewritten)."""
+    """Return what distinguishes this version's view from others (ClickHouse keeps its text, but rewritten)."""
     return f"{OURS}{hashlib.sha256(query.encode()).hexdigest()[:16]}"
 
 
 def _snapshots(config: ClickHouseConfig) -> str:
-    # FINAL counts a row that was delivered twice once. Counting by partition reads no key column; which snapshot a
-    # partition is, comes from the parts' metadata. A snapshot without rows has no partition, hence ifNull.
+    # FINAL counts a row delivered twice only once. Counting by partition reads no key column; the parts' metadata
+    # says which snapshot a partition is. A snapshot without rows has no partition, hence ifNull.
     months = ",\n    ".join(
         f"month.{quote_identifier(column.name)} AS {quote_identifier(column.name)}" for column in BillingMonth.columns()
     )
@@ -112,8 +112,8 @@ def _published_months(config: ClickHouseConfig) -> str:
 
 def _published_rows(model: type[BillTable], config: ClickHouseConfig) -> str:
     columns = ", ".join(quote_identifier(column.name) for column in model.columns())
-    # A snapshot is a partition: its id leaves out the others' parts, and costs nothing at a row (the three key columns
-    # there doubled the time of a query over 12 months).
+    # A snapshot is a partition: filtering by its id skips the others' parts at no cost per row (filtering by the three
+    # key columns doubled the time of a query over 12 months).
     key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"
     chosen = "partition_id" if model is AzureBillingDetail else _KEY
     return f"""SELECT {columns}
