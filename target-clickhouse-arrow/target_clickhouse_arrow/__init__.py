@@ -1,1 +1,1 @@
-"""target-clickhouse, and Arrow BATCH files besides."""
+"""target-clickhouse, with Arrow BATCH files added."""

@@ -1,7 +1,7 @@
-"""What a cluster asks of the loader's inserts: settings, and patience while another insert is under way.
+"""What a cluster requires of the loader's inserts: settings, and patience while another insert is in progress.
 
-The mapper and the command azure-billing-warehouse send the same settings: what one of them inserted without a quorum,
-the others' reads would leave out.
+The mapper and the command azure-billing-warehouse send the same settings: if one of them inserted without a quorum,
+the others' reads would leave those rows out.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ SETTINGS: dict[str, str | int] = {
 
 REPLICA_SETTINGS: dict[str, str | int] = {
     "insert_quorum": "auto",
-    # Of parallel inserts each may have another majority: then no replica need have them all, and reads can't tell.
+    # Parallel inserts may each have another majority: then no replica need have them all, and reads can't tell.
     "insert_quorum_parallel": 0,
     "insert_quorum_timeout": 240_000,
     "select_sequential_consistency": 1,
 }
-"""Settings besides, where shards have replicas: a shard of one can't reach ClickHouse's majority, and needs none."""
+"""Further settings where shards have replicas: a shard of one can't reach ClickHouse's majority, and needs none."""
 
 _QUORUM_IN_PROGRESS = 286
 # Seconds between attempts: a minute in all.
@@ -47,7 +47,7 @@ _WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
 def settings(client: Client, cluster: str) -> dict[str, str | int]:
-    """The settings that inserts on a cluster need.
+    """Return the settings that inserts on a cluster need.
 
     Raises:
         LoadError: There is no such cluster, or some of its shards have replicas and others none.
@@ -68,7 +68,7 @@ def settings(client: Client, cluster: str) -> dict[str, str | int]:
 def in_turn(insert: Callable[[], object], waits: Sequence[float] = _WAITS) -> None:
     """Insert, and try again while another insert into the table has not reached its quorum.
 
-    ClickHouse refuses the second of two at a time, before a row of it is written, instead of letting it wait.
+    ClickHouse refuses the second of two at once, before any row of it is written, instead of letting it wait.
 
     Raises:
         DatabaseError: What ClickHouse says, after the last attempt.

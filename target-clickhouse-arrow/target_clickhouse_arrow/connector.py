@@ -1,4 +1,4 @@
-"""The way of RECORDs to ClickHouse: target-clickhouse's connector, with TLS, password and cluster as they are set."""
+"""How RECORDs reach ClickHouse: target-clickhouse's connector, with TLS, password and cluster as configured."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # target-clickhouse has no types
-    """target-clickhouse's connector with an address that any password, `verify` and `ca_cert` can stand in.
+    """target-clickhouse's connector with a URL that can hold any password, `verify` and `ca_cert`.
 
-    Over HTTP statements have the settings of `Warehouse.settings`.
+    Over HTTP, statements have the settings of `Warehouse.settings`.
 
-    target-clickhouse writes a password into the address as it is, wants one to be set, and hands `verify` on as the
-    text True, which is taken for the path of a CA file.
+    target-clickhouse writes a password into the URL unquoted, requires one to be set, and passes `verify` on as the
+    text True, which is read as the path of a CA file.
     """
 
     def create_engine(self) -> Engine:
-        """The engine of SQLAlchemy.
+        """Return the SQLAlchemy engine.
 
         Raises:
             LoadError: If a cluster is set and ClickHouse can't be used over HTTP, or doesn't know the cluster.
@@ -35,7 +35,7 @@ class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # tar
         return create_engine(self.get_sqlalchemy_url(self.config), connect_args={"ch_settings": settings})
 
     def get_sqlalchemy_url(self, config: dict[str, Any]) -> str:
-        """The address for SQLAlchemy; that of other drivers than `http` is target-clickhouse's."""
+        """Return the URL for SQLAlchemy; for drivers other than `http` it is target-clickhouse's."""
         if config.get("sqlalchemy_url") or config["driver"] != "http":
             url: str = super().get_sqlalchemy_url({**config, "password": config.get("password") or ""})
             return url

@@ -1,8 +1,8 @@
-"""Makes `"encoding": {"format": "arrow"}` known to the SDK; reading such files is elsewhere.
+"""Registers `"encoding": {"format": "arrow"}` with the SDK; reading such files is elsewhere.
 
 singer-sdk 0.36 turns the encoding of a BATCH message into a registered subclass of `BaseBatchFileEncoding` and raises
-a KeyError for any other format. The class has no public name, so this module, and no other, imports a private one.
-The version is pinned by target-clickhouse (singer-sdk < 0.37), so it will not move.
+a KeyError for any other format. The class has no public name, so this module alone imports a private one.
+target-clickhouse pins the version (singer-sdk < 0.37), so it will not move.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ class ArrowEncoding(BaseBatchFileEncoding):
 
 
 FORMATS = tuple(BaseBatchFileEncoding.registered_encodings)
-"""The formats of BATCH files that are known."""
+"""The known formats of BATCH files."""

@@ -1,4 +1,4 @@
-"""What goes wrong with an Arrow file, as one sentence; the words come from where it happens."""
+"""What goes wrong with an Arrow file, as one sentence, worded where it happens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from singer_sdk.exceptions import RecordsWithoutSchemaException
 
 
 class LoadError(click.ClickException):
-    """Ends the target with exit code 1 and `Error: <the sentence>`, without a trace."""
+    """Ends the target with exit code 1 and `Error: <the sentence>`, without a traceback."""
 
 
 class NoSchemaError(LoadError, RecordsWithoutSchemaException):
-    """A message of a stream before its SCHEMA, which the SDK's own tests want as an error of the SDK."""
+    """A stream's message before its SCHEMA, for which the SDK's own tests expect an SDK error."""

@@ -1,4 +1,4 @@
-"""Arrow files of a BATCH manifest: from URL to table; nothing is known here of ClickHouse."""
+"""Arrow files of a BATCH manifest: from URL to table; knows nothing of ClickHouse."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def local_path(url: str) -> Path:
-    """The path of `file:///abs/part-0001.arrow`.
+    """Return the path of `file:///abs/part-0001.arrow`.
 
     Raises:
-        LoadError: if it is anything else than an absolute path on this machine.
+        LoadError: If it is anything but an absolute path on this machine.
     """
     parts = urlsplit(url)
     path = Path(url2pathname(parts.path))
@@ -29,10 +29,10 @@ def local_path(url: str) -> Path:
 
 
 def require_local_files(urls: Sequence[str]) -> None:
-    """Refuse files of other formats that are named as files of this machine and are not there.
+    """Refuse files of other formats that are named as local files and don't exist.
 
     Raises:
-        LoadError: if one is missing.
+        LoadError: If one is missing.
     """
     for url in urls:
         parts = urlsplit(url)
@@ -41,10 +41,10 @@ def require_local_files(urls: Sequence[str]) -> None:
 
 
 def require_inside(path: Path, folder: Path) -> Path:
-    """The file that is loaded and deleted, which must lie below the folder, whatever links lead to it.
+    """Return the file to load and delete, which must lie below the folder, whatever links lead to it.
 
     Raises:
-        LoadError: if it doesn't, or isn't a file.
+        LoadError: If it doesn't, or isn't a file.
     """
     try:
         found, inside = path.resolve(strict=True), folder.resolve()
@@ -61,10 +61,10 @@ def require_inside(path: Path, folder: Path) -> Path:
 
 
 def read_table(path: Path) -> pa.Table:
-    """The file's rows in one record batch, so that ClickHouse gets one block.
+    """Return the file's rows in one record batch, so that ClickHouse gets one block.
 
     Raises:
-        LoadError: if there is no such file, or it is not a whole Arrow IPC file.
+        LoadError: If there is no such file, or it is not a complete Arrow IPC file.
     """
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:

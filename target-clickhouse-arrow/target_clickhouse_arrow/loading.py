@@ -1,4 +1,4 @@
-"""One Arrow table into one ClickHouse table that exists; files, messages and the making of tables are elsewhere."""
+"""Loads one Arrow table into one existing ClickHouse table; files, messages and table creation are elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 logger = logging.getLogger(__name__)
-# The driver logs a warning with a trace before it raises; the sentence made of it here says the same.
+# The driver logs a warning with a traceback before it raises; the sentence made of it here says the same.
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
 
 MINIMUM_VERSION = "25.5"
@@ -32,7 +32,7 @@ MINIMUM_VERSION = "25.5"
 # Seconds between attempts to connect while the server refuses connections: it may be starting again.
 WAITS = (1.0, 2.0, 4.0)
 
-# What is text in an object stays text in a JSON column: some versions make a DateTime of what looks like one.
+# Text in an object stays text in a JSON column: some versions turn what looks like a DateTime into one.
 TEXT_STAYS_TEXT: dict[str, str | int] = {"input_format_try_infer_datetimes": 0, "input_format_try_infer_dates": 0}
 
 # A file is one block, so a failed insert leaves nothing of it in a partition: without async_insert (the default from
@@ -48,33 +48,33 @@ class Warehouse:
     """The ClickHouse that target-clickhouse's settings name, over HTTP.
 
     Args:
-        config: the target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`,
+        config: The target's settings: `sqlalchemy_url`, or `host`, `port`, `username`, `password`, `database`,
             `secure`, `verify` and `ca_cert`; and `cluster`.
 
     Attributes:
-        name: host and port, for messages.
+        name: Host and port, for messages.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Reads the settings; nothing is sent yet.
+        """Read the settings; nothing is sent yet.
 
         Raises:
-            LoadError: if the settings name another driver than `http`.
+            LoadError: If the settings name a driver other than `http`.
         """
         self._access = http_access(config)
         self._cluster = config.get("cluster") or None
         self.name = f"{self._access['host']}:{self._access['port']}"
 
     def connect(self, waits: Sequence[float] = WAITS) -> Client:
-        """A client that has spoken with the server.
+        """Return a client that has reached the server.
 
-        A refused connection is tried again, since nothing was sent; nothing else is, and no insert ever.
+        Only a refused connection is retried, since nothing was sent; an insert never is.
 
         Args:
-            waits: seconds between the attempts.
+            waits: Seconds between the attempts.
 
         Raises:
-            LoadError: if the server can't be reached, is too old, or doesn't know this user or the cluster.
+            LoadError: If the server can't be reached, is too old, or doesn't know this user or the cluster.
         """
         ca_cert = self._access["ca_cert"]
         if ca_cert and (fault := authorities_fault(ca_cert)):
@@ -101,10 +101,10 @@ class Warehouse:
         return self.connect(waits[1:])
 
     def settings(self) -> dict[str, str | int]:
-        """What each statement for RECORDs sets; the server is asked only if a cluster is set.
+        """Return the settings for each RECORD statement; the server is queried only if a cluster is set.
 
         Raises:
-            LoadError: as `connect` does.
+            LoadError: As for `connect`.
         """
         if not self._cluster:
             return TEXT_STAYS_TEXT
@@ -115,17 +115,17 @@ class Warehouse:
         return cluster.settings(client, self._cluster) if self._cluster else {}
 
     def insert(self, client: Client, table: str, rows: pa.Table, origin: object) -> None:
-        """Inserts `rows` into `table` by column name; columns that are not in `rows` get their defaults.
+        """Insert `rows` into `table` by column name; columns missing from `rows` get their defaults.
 
         Args:
-            client: from `connect`.
-            table: as SQL names it, with or without a database.
-            rows: may be empty; the columns are checked nevertheless.
-            origin: what to call the rows in an error.
+            client: From `connect`.
+            table: Its name in SQL, with or without a database.
+            rows: The rows; the columns are checked even if there are none.
+            origin: What to call the rows in an error.
 
         Raises:
-            LoadError: if the table is missing or lacks a column, a null meets a column that can't hold it (ClickHouse
-                would store the default, so that money became 0), or ClickHouse refuses the rows.
+            LoadError: If the table is missing or lacks a column, a null meets a column that can't hold it (ClickHouse
+                would store the default, so a cost would become 0), or ClickHouse refuses the rows.
         """
         try:
             columns = {row["name"]: row["type"] for row in client.query(f"DESCRIBE TABLE {table}").named_results()}
@@ -137,7 +137,7 @@ class Warehouse:
             raise LoadError(reason) from error
 
     def _cause(self, error: BaseException) -> str:
-        """What is wrong with TLS if that is it, else ClickHouse's own words, else the system's, else the error's."""
+        """Return the fault with TLS if there is one, else ClickHouse's message, the system's or the error's."""
         if fault := tls_fault(error, self._access["host"], self._access["ca_cert"]):
             return f"{fault}."
         said = _FROM_CLICKHOUSE.search(str(error))
@@ -152,10 +152,10 @@ class Warehouse:
 
 
 def http_access(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What clickhouse-connect must be told to reach the ClickHouse of the target's settings.
+    """Return clickhouse-connect's arguments for the ClickHouse in the target's settings.
 
     Raises:
-        LoadError: if the settings name another driver than `http`.
+        LoadError: If the settings name a driver other than `http`.
     """
     config = _with_url(config)
     if config["driver"] != "http":
@@ -176,12 +176,12 @@ def http_access(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def uses_http(config: Mapping[str, Any]) -> bool:
-    """Whether the settings name the driver `http`."""
+    """Return whether the settings name the driver `http`."""
     return bool(_with_url(config)["driver"] == "http")
 
 
 def _with_url(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings, those that `sqlalchemy_url` holds as it says."""
+    """Return the settings, with those in `sqlalchemy_url` taken from it."""
     if not config.get("sqlalchemy_url"):
         return config
     url = make_url(config["sqlalchemy_url"])

@@ -1,4 +1,4 @@
-"""What a line must be to be a Singer message of a stream that can be a table; what is done with it is the SDK's."""
+"""What makes a line a Singer message of a stream that can be a table; the SDK handles the messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from target_clickhouse_arrow.encoding import FORMATS
 from target_clickhouse_arrow.errors import LoadError, NoSchemaError
 
-# target-clickhouse takes a stream's name, or what follows its last hyphen, for a table's in the statements it writes.
-# Of a name without hyphens it leaves out `:`, `!` and `?`.
+# In its statements target-clickhouse uses a stream's name, or what follows its last hyphen, as the table's.
+# It omits `:`, `!` and `?` from a name without hyphens.
 _STREAM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.]*|[A-Za-z][A-Za-z0-9_.:!?]*", re.ASCII)
 _DATABASE = re.compile(r"[^'\"`\\\x00-\x1f\x7f]+")
 
@@ -26,27 +26,27 @@ _NAMES = {str: "a text", dict: "an object", list: "a list", int: "a whole number
 
 
 def require_database(name: object) -> None:
-    """Refuse a database whose name can't stand in the statements of every program that uses it.
+    """Refuse a database whose name needs quoting in the statements of programs that use it.
 
     Raises:
-        LoadError: if it has a quote, a backslash or a control character.
+        LoadError: If it has a quote, a backslash or a control character.
     """
     if isinstance(name, str) and name and not _DATABASE.fullmatch(name):
         raise LoadError(f"Setting database: {name!r} has a quote, a backslash or a control character.")
 
 
 class Messages:
-    """Reads lines, one after another, and refuses those that are no message that can be loaded."""
+    """Reads lines one by one, and refuses those that aren't loadable messages."""
 
     def __init__(self) -> None:
         self._number = 0
         self._described: set[str] = set()
 
     def read(self, line: str) -> dict[str, Any]:
-        """The message of the next line, decimals exact.
+        """Return the next line's message, with exact decimals.
 
         Raises:
-            LoadError: if it is no Singer message, names no possible table, or its stream has not been described.
+            LoadError: If it isn't a Singer message, names no possible table, or its stream has not been described.
         """
         self._number += 1
         try:

@@ -1,4 +1,4 @@
-"""The sink of target-clickhouse that also takes Arrow files; RECORDs, and files of other formats, go the stock way."""
+"""target-clickhouse's sink, extended to Arrow files; target-clickhouse handles RECORDs and other files."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
 
 class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickhouse has no types
-    """One stream's way into its table.
+    """Loads one stream into its table.
 
     target-clickhouse creates or alters the table when the SCHEMA comes: `number` becomes Float32, and a column that is
-    not Nullable becomes String where the schema says string. Here this waits for the first RECORD, so that a table
-    which gets Arrow files only keeps the types it has, and a missing one is an error.
+    not Nullable becomes String where the schema says string. Here this waits for the first RECORD, so a table
+    that gets only Arrow files keeps its types, and a missing one is an error.
     """
 
     connector_class = ClickhouseArrowConnector
     _is_set_up = False
 
     def setup(self) -> None:
-        """Leaves the table alone until the first RECORD."""
+        """Leave the table alone until the first RECORD."""
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Loads RECORDs as target-clickhouse does, its set-up of the table first.
+        """Load RECORDs as target-clickhouse does, after its table set-up.
 
         Raises:
-            LoadError: if the server can't be reached by HTTP or does not let this user in.
+            LoadError: If the server can't be reached over HTTP or does not let this user in.
         """
         if not self._is_set_up:
             if uses_http(self.config):
-                Warehouse(self.config).connect().close()  # whose sentence says what is wrong, unlike a trace
+                Warehouse(self.config).connect().close()  # its sentence says what is wrong, unlike a traceback
             super().setup()
             self._is_set_up = True
         super().process_batch(context)
 
     def process_batch_files(self, encoding: BaseBatchFileEncoding, files: Sequence[str]) -> None:
-        """Inserts each Arrow file into the table and then deletes it.
+        """Insert each Arrow file into the table, then delete it.
 
         Raises:
-            LoadError: if a file can't be loaded; it stays where it is, and so do those after it.
+            LoadError: If a file can't be loaded; it stays in place, and so do those after it.
         """
         if encoding.format != "arrow":
             require_local_files(files)

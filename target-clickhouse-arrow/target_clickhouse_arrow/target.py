@@ -19,7 +19,7 @@ __all__ = ["ArrowEncoding", "TargetClickhouseArrow"]
 
 
 class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-clickhouse has no types
-    """target-clickhouse, and Arrow BATCH files besides."""
+    """target-clickhouse, with Arrow BATCH files added."""
 
     package_name = "target-clickhouse-arrow"
     default_sink_class = ClickhouseArrowSink
@@ -56,7 +56,7 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
 
     @classmethod
     def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - as the SDK's command gives them
-        """Run the target as a command, its settings for this user's eyes only where they are a file of Meltano's."""
+        """Run the target as a command; make its settings private to this user where they are a file of Meltano's."""
         for argument in sys.argv:
             if Path(argument).match("run/*/*.config.json"):
                 with contextlib.suppress(OSError):
@@ -64,16 +64,16 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
         super().invoke(**options)
 
     def deserialize_json(self, line: str) -> dict[str, Any]:
-        """The message of a line.
+        """Return the message of a line.
 
         Raises:
-            LoadError: if it is none that can be loaded; the sentence has the line's number.
+            LoadError: If it can't be loaded; the sentence has the line's number.
         """
         return self._messages.read(line)
 
 
 def _end_on_signals() -> None:
-    """SIGTERM and SIGINT end the program as a shell would say it: files and rows not loaded by then stay unloaded."""
+    """End on SIGTERM and SIGINT with the code that shells report; what isn't loaded by then stays unloaded."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
