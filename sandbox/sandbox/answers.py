@@ -27,9 +27,9 @@ class Answer:
 
     Attributes:
         status: HTTP status.
-        content_type: the header's value.
-        body: the body's parts in order.
-        headers: further headers.
+        content_type: The header's value.
+        body: The body's parts in order.
+        headers: Further headers.
     """
 
     status: int
@@ -67,7 +67,7 @@ def csv_rows_answer(records: Sequence[dict[str, Any]]) -> Answer:
 
 
 def html_answer(status: int = 200) -> Answer:
-    """Return a page for people where JSON was asked for."""
+    """Return an HTML page where JSON was asked for."""
     title = responses.get(status, "Error")
     page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return Answer(status, _HTML, [page.encode()])
@@ -93,9 +93,9 @@ def error_answer(status: int, message: str = "", number: int = 0, retry_after: s
 
     Args:
         status: HTTP status.
-        message: what happened, by default the status's phrase.
-        number: decides about the form: {error: {code, message}}, {message, errorCode}, HTML or plain text.
-        retry_after: seconds, `date:SECONDS` for an HTTP date that lies so far ahead, '' for no header.
+        message: What happened, by default the status's phrase.
+        number: Decides the form: {error: {code, message}}, {message, errorCode}, HTML or plain text.
+        retry_after: Seconds, `date:SECONDS` for an HTTP date that many seconds ahead, '' for no header.
     """
     message = message or responses.get(status, "Error")
     answer = (

@@ -1,4 +1,4 @@
-"""The simulated EA reporting API as an HTTP/1.1 server on loopback: routes, keys, faults, and what tests ask of it.
+"""The simulated EA reporting API as an HTTP/1.1 server on loopback: routes, keys, faults, and controls for tests.
 
 Rows come from the bills, bodies from `answers`; the control endpoints below `/sandbox/` need no key.
 """
@@ -57,14 +57,14 @@ class Ledger:
     """Everything that the server knows.
 
     Attributes:
-        bills: by enrollment.
-        months: the months with usage (`YYYY-MM`), by enrollment.
-        store: rendered pages.
-        plan: the faults to come.
-        seed: decides about faults with a probability.
-        decoy_port: another port of the same server, for nextLinks that point elsewhere.
-        revisions: by enrollment and month, absent for 0.
-        requests: the usage requests so far.
+        bills: By enrollment.
+        months: The months with usage (`YYYY-MM`), by enrollment.
+        store: Rendered pages.
+        plan: The faults to come.
+        seed: Decides which requests meet faults with a probability.
+        decoy_port: Another port of the same server, for nextLinks that point elsewhere.
+        revisions: By enrollment and month, absent for 0.
+        requests: The usage requests so far.
     """
 
     bills: dict[str, PagedBill]
@@ -80,7 +80,7 @@ class Ledger:
         """Serve another revision of a month from now on.
 
         Raises:
-            ValueError: the enrollment has no such month, or it is the recorded one.
+            ValueError: The enrollment has no such month, or it is the recorded one.
         """
         if enrollment == RECORDED_ENROLLMENT or month not in self.months.get(enrollment, ()) or revision < 0:
             raise ValueError(f"Enrollment {enrollment} has no month {month} that can be re-rated to {revision}.")
@@ -103,7 +103,7 @@ class Ledger:
 
 
 class ApiServer(ThreadingHTTPServer):
-    """A thread for each connection; says nothing about clients that go away."""
+    """A thread for each connection; reports nothing about clients that go away."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -120,7 +120,7 @@ class ApiServer(ThreadingHTTPServer):
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
-        """Print the traceback, but not of a client that went away, which tests do on purpose."""
+        """Print the traceback, unless a client went away, which tests do on purpose."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(error_answer(404, f"There is nothing at {self.path}."))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing: `/sandbox/requests` tells more."""
+        """Write nothing: `/sandbox/requests` says more."""
 
     def _answer_usage(self, enrollment: str, query: dict[str, str]) -> None:
         ledger = self.server.ledger
@@ -215,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._page_answer(enrollment, month, int(page), number, fault)
 
     def _page_answer(self, enrollment: str, month: str, page: int, number: int, fault: Fault | None) -> Answer:
-        """Return a page, or what stands for one where there are no rows."""
+        """Return a page, or what replaces one where there are no rows."""
         ledger = self.server.ledger
         bill = ledger.bills[enrollment]
         kind, argument = (fault.kind, fault.argument) if fault is not None else ("", "")
@@ -244,7 +244,7 @@ class Handler(BaseHTTPRequestHandler):
     def _changed_link(self, link: str, part: str) -> str:
         """Return a nextLink that a careful client does not follow.
 
-        The other host and port are this server too, so that `/sandbox/requests` shows a key that was sent there.
+        The other host and port are this server too, so `/sandbox/requests` shows a key that was sent there.
         """
         host, _, port = self.headers["Host"].partition(":")
         if part == "repeat":

@@ -13,11 +13,11 @@ class Meter(NamedTuple):
     """One priced meter, and how much of it a resource uses in a day.
 
     Attributes:
-        kind: short name of the resource kind; resource names begin with it.
-        weight: how many of each 40 resources are of this kind.
-        resource_type: provider and type in a resource id; '' for a bare name, '-' for no id (`Unassigned`).
-        rate: price of one unit in CNY before tax.
-        quantity: typical use a day, in `unit`.
+        kind: Short name of the resource kind; resource names begin with it.
+        weight: How many of each 40 resources are of this kind.
+        resource_type: Provider and type in a resource id; '' for a bare name, '-' for no id (`Unassigned`).
+        rate: Price of one unit in CNY before tax.
+        quantity: Typical use a day, in `unit`.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""The command `sandbox`: starts the simulated API or the embedded ClickHouse, prints keys; nothing of what they do."""
+"""The command `sandbox`: starts the simulated API or the embedded ClickHouse, and prints keys."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""ClickHouse's HTTP interface on loopback, served from an embedded engine; only the serving, the SQL is chdb's.
+"""ClickHouse's HTTP interface on loopback, served from an embedded engine; only the serving, chdb runs the SQL.
 
-Good enough for clickhouse-connect, target-clickhouse and curl. Not there: TLS, users besides one, compressed answers
+Good enough for clickhouse-connect, target-clickhouse and curl. Missing: TLS, more than one user, compressed answers
 (clients ask for them, none insists), progress headers, external tables.
 """
 
@@ -22,13 +22,13 @@ from sandbox.clickhouse_http import credentials, read_body, request_from
 
 
 def serve(port: int, folder: Path, user: str, password: str) -> None:
-    """Serves the databases in `folder` until SIGTERM or SIGINT; prints `ready http://127.0.0.1:PORT` once it listens.
+    """Serve the databases in `folder` until SIGTERM or SIGINT; print `ready http://127.0.0.1:PORT` once listening.
 
     Args:
         port: TCP port on 127.0.0.1, 0 for a free one.
-        folder: the engine's folder, made if it is absent; one process at a time.
-        user: the only user there is.
-        password: the user's password; '' for none, then any is accepted, as ClickHouse does.
+        folder: The engine's folder, created if it is absent; one process at a time.
+        user: The only user.
+        password: The user's password; '' for none, then any is accepted, as in ClickHouse.
     """
     folder.mkdir(parents=True, exist_ok=True)
     engine = Engine(folder)
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
         self._password = password.encode()
 
     def check(self, user: str, password: str) -> None:
-        """Raises ClickHouse's error 516 for a wrong user or password."""
+        """Raise ClickHouse's error 516 for a wrong user or password."""
         right_user = hmac.compare_digest(user.encode(), self._user)
         right_password = not self._password or hmac.compare_digest(password.encode(), self._password)
         if not (right_user and right_password):
@@ -68,7 +68,7 @@ class _Server(ThreadingHTTPServer):
             raise ClickHouseError(516, "AUTHENTICATION_FAILED", reason)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """One line for a client that went away, the trace for everything else."""
+        """Print one line for a client that went away, the traceback for everything else."""
         if isinstance(error := sys.exception(), ConnectionError):
             sys.stderr.write(f"clickhouse sandbox: {client_address}: {error}\n")
         else:
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self) -> None:
-        """Serves /ping and reading statements."""
+        """Serve /ping and reading statements."""
         path = urlsplit(self.path)
         if path.path in {"/ping", "/replicas_status"} or (path.path == "/" and "query" not in parse_qs(path.query)):
             self._answer(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._statement()
 
     def do_POST(self) -> None:
-        """Serves any statement."""
+        """Serve any statement."""
         self._statement()
 
     def _statement(self) -> None:
@@ -126,8 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Keeps quiet: only errors are logged."""
+        """Keep quiet: only errors are logged."""
 
 
-if __name__ == "__main__":  # as an older engine's environment runs it (`clickhouse_versions`)
+if __name__ == "__main__":  # how an older engine's environment runs it (`clickhouse_versions`)
     serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], os.environ["SANDBOX_CLICKHOUSE_PASSWORD"])

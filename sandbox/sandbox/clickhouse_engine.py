@@ -1,8 +1,9 @@
 """One embedded ClickHouse (chdb) for many clients: its databases, settings and sessions; it knows nothing of HTTP.
 
-chdb before 4.4 has one session a process and takes no rows apart from a statement: there all clients share the session,
-each statement's settings are put back behind it, and the rows of an INSERT go through a file. None of them finishes a
-`DROP ... SYNC`, which waits for a thread that they don't start: it is run without SYNC. All calls come from one thread.
+chdb before 4.4 has one session per process and takes no rows apart from a statement: there all clients share the
+session, each statement's settings are reset after it, and an INSERT's rows go through a file. None of these versions
+finishes a `DROP ... SYNC`, which waits for a thread they don't start: it runs without SYNC. All calls come from one
+thread.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True)
 class Request:
-    """What one client asks for.
+    """A client's request.
 
     Attributes:
-        text: the SQL, with the rows of an INSERT behind it.
-        database: the database of unqualified names, '' for the default one.
-        default_format: the output format if the statement names none.
+        text: The SQL, followed by the rows of an INSERT.
+        database: The database of unqualified names, '' for the default one.
+        default_format: The output format if the statement names none.
         settings: ClickHouse settings for this statement only.
-        parameters: values of `{name:Type}`, as ClickHouse escapes them.
+        parameters: Values of `{name:Type}`, as ClickHouse escapes them.
         session_id: '' or the session whose temporary tables and SETs are seen.
-        session_timeout: seconds after which an unused session is forgotten.
-        read_only: whether only reading statements are allowed (HTTP GET).
+        session_timeout: Seconds after which an unused session is forgotten.
+        read_only: Whether only reading statements are allowed (HTTP GET).
     """
 
     text: bytes
@@ -58,13 +59,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it.
+    """The answer to a request.
 
     Attributes:
-        body: the result in `output_format`.
+        body: The result in `output_format`.
         output_format: None if the statement has no result.
-        rows_read: rows of the result.
-        rows_written: rows that went into tables.
+        rows_read: Rows of the result.
+        rows_written: Rows that went into tables.
     """
 
     body: bytes
@@ -91,14 +92,14 @@ class Engine:
     """The databases in one folder. Statements run one after another, whichever thread they come from.
 
     Args:
-        folder: where chdb keeps the databases; what is in it is there again at the next start.
+        folder: Where chdb keeps the databases, which persist across restarts.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Opens the folder; raises chdb's error if another process has it open."""
+        """Open the folder; raise chdb's error if another process has it open."""
         self._lock = threading.Lock()
         self._folder = str(folder)
-        # chdb ends the engine with its last handle: this one is held as long as the server runs.
+        # chdb ends the engine with its last handle, so this one is held as long as the server runs.
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._first: _Handle | None = self._thread.submit(self._open).result()
         self._sessions: dict[str, tuple[_Handle, float]] = {}
@@ -106,10 +107,10 @@ class Engine:
         self.version, self.timezone = about.bytes().decode().strip().split("\t")
 
     def run(self, request: Request) -> Answer:
-        """Runs one statement.
+        """Run one statement.
 
         Raises:
-            ClickHouseError: whatever ClickHouse would answer.
+            ClickHouseError: Whatever ClickHouse would answer.
         """
         statement = read_statement(request.text)
         if not statement.verb:
@@ -130,7 +131,7 @@ class Engine:
                 raise from_engine(error) from error
 
     def close(self) -> None:
-        """Waits for the statement that runs and closes every handle."""
+        """Wait for the running statement, and close every handle."""
         with self._lock:
             for handle, _ in self._sessions.values():
                 handle.close()
@@ -148,7 +149,7 @@ class Engine:
             return self._thread.submit(_run_shared, cast("_Handle", self._first), statement, request).result()
         self._forget_idle_sessions()
         if not request.session_id:
-            # A handle of its own costs 2 ms and nothing set for this statement is left behind.
+            # A separate handle costs 2 ms, and leaves behind nothing set for this statement.
             with self._open() as handle:
                 _prepare(handle, request)
                 return _execute(handle, statement, request.default_format)
@@ -203,7 +204,7 @@ def _prepare(handle: _Handle, request: Request) -> None:
 
 
 def _current_settings(handle: _Handle, names: Mapping[str, str]) -> dict[str, str]:
-    """For each of the named settings what `SET name =` puts it back to (TabSeparated escapes as literals do)."""
+    """Return for each named setting what `SET name =` resets it to (TabSeparated escapes as literals do)."""
     if not names:
         return {}
     rows = handle.query("SELECT name, value, changed FROM system.settings", "TabSeparated").bytes().decode()

@@ -1,4 +1,4 @@
-"""ClickHouse's errors as its HTTP interface gives them: code, name and status; what raises them is elsewhere."""
+"""ClickHouse's errors as its HTTP interface returns them: code, name and status; what raises them is elsewhere."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class ClickHouseError(Exception):
 
     Attributes:
         code: ClickHouse's error number, for example 60.
-        name: its name, for example UNKNOWN_TABLE.
-        status: the HTTP status the server answers it with.
+        name: Its name, for example UNKNOWN_TABLE.
+        status: The HTTP status the server answers it with.
     """
 
     def __init__(self, code: int, name: str, reason: str) -> None:
-        """Takes the reason without `Code: ...` before it and the name behind it."""
+        """Keep the reason without `Code: ...` before it and the name after it."""
         super().__init__(f"Code: {code}. DB::Exception: {reason} ({name})")
         self.code = code
         self.name = name
@@ -66,7 +66,7 @@ class ClickHouseError(Exception):
 
 
 def from_engine(error: Exception) -> ClickHouseError:
-    """The error that chdb raised; chdb puts ClickHouse's text into its own, sometimes behind words of its own."""
+    """Return the error that chdb raised, in which ClickHouse's text may follow chdb's own words."""
     text = _VERSION.sub("", str(error))
     code = _CODE.search(text)
     name = _NAME.search(text)

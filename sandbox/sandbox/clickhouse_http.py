@@ -1,4 +1,4 @@
-"""HTTP requests to ClickHouse, read into what the engine needs: body, credentials, parameters; nothing runs here."""
+"""Parses HTTP requests to ClickHouse into what the engine needs: body, credentials, parameters; runs nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from io import BufferedIOBase
 
-# Names in the URL that speak to the server; all others are settings (as in ClickHouse's HTTPHandler).
+# Names in the URL that are meant for the server; all others are settings (as in ClickHouse's HTTPHandler).
 _NOT_SETTINGS = frozenset(
     {
         "add_http_cors_header",
@@ -53,10 +53,10 @@ _NOT_SETTINGS = frozenset(
 
 
 def read_body(stream: BufferedIOBase, headers: Message) -> bytes:
-    """The whole body as the client sent it, still compressed.
+    """Return the whole body as the client sent it, still compressed.
 
     Raises:
-        ConnectionError: if the client went away before its end; a part of an INSERT must never be loaded.
+        ConnectionError: If the client went away before its end; a partial INSERT must never be loaded.
     """
     if "chunked" not in headers.get("Transfer-Encoding", "").lower():
         return _read_exactly(stream, int(headers.get("Content-Length") or 0))
@@ -84,10 +84,10 @@ def _read_exactly(stream: BufferedIOBase, size: int) -> bytes:
 
 
 def decompress(content: bytes, encoding: str) -> bytes:
-    """The body without its Content-Encoding; every frame of it, since clients send one for each block.
+    """Return the body decoded from its Content-Encoding, every frame of it: clients send one for each block.
 
     Raises:
-        ClickHouseError: for an unknown encoding, or a frame that is broken or cut short.
+        ClickHouseError: For an unknown encoding, or a frame that is broken or cut short.
     """
     try:
         match encoding.strip().lower():
@@ -118,9 +118,9 @@ def _lz4_frames(content: bytes) -> bytes:
 
 
 def credentials(url: str, headers: Message) -> tuple[str, str]:
-    """User and password from X-ClickHouse headers, Basic authorization or the URL, in this order.
+    """Return user and password from X-ClickHouse headers, Basic authorization or the URL, in this order.
 
-    Without any of them the user is `default` and the password ''.
+    Without any of them, the user is `default` and the password ''.
     """
     if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
         return headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
@@ -136,10 +136,10 @@ def credentials(url: str, headers: Message) -> tuple[str, str]:
 
 
 def request_from(method: str, url: str, headers: Message, body: bytes) -> Request:
-    """The engine's request for one HTTP request.
+    """Return the engine's request for one HTTP request.
 
     Raises:
-        ClickHouseError: for what the sandbox does not do (ClickHouse's own block compression, external tables).
+        ClickHouseError: For what the sandbox does not do (ClickHouse's own block compression, external tables).
     """
     named = _url_parameters(url)
     if named.get("decompress", "0") != "0" or named.get("compress", "0") != "0":

@@ -1,6 +1,6 @@
-"""What a statement's text tells before the engine sees it: what it does, where its rows begin; it runs nothing.
+"""What a statement's text shows before the engine sees it: what it does, where its rows begin; runs nothing.
 
-ClickHouse's server takes the rows of an INSERT from the same bytes as the statement. chdb wants them apart
+ClickHouse's server takes the rows of an INSERT from the same bytes as the statement. chdb needs them separately
 (`send_insert`): inline binary rows after `FORMAT Arrow` were refused with "missing trailing magic".
 """
 
@@ -30,14 +30,14 @@ _DEPTH = {b"(": 1, b"[": 1, b"{": 1, b")": -1, b"]": -1, b"}": -1}
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement as it came.
+    """One SQL statement from a client.
 
     Attributes:
-        text: the statement, for an INSERT with rows without its FORMAT or VALUES.
-        verb: its first word in upper case, '' for an empty text.
-        output_format: the format named by its trailing FORMAT clause, if it has one.
-        input_format: the format of the rows that follow an INSERT; None if the engine finds everything in `text`.
-        rows: the bytes of those rows.
+        text: The statement, for an INSERT with rows without its FORMAT or VALUES.
+        verb: Its first word in upper case, '' for an empty text.
+        output_format: The format named by its trailing FORMAT clause, if it has one.
+        input_format: The format of the rows that follow an INSERT; None if the engine finds everything in `text`.
+        rows: The bytes of those rows.
     """
 
     text: bytes
@@ -48,15 +48,15 @@ class Statement:
 
     @property
     def reads(self) -> bool:
-        """True if the statement has a result, which may be empty."""
+        """Whether the statement has a result, which may be empty."""
         return self.verb in _READING
 
 
 def read_statement(text: bytes) -> Statement:
-    """Splits `text` into the statement and the rows of its INSERT.
+    """Split `text` into the statement and the rows of its INSERT.
 
     Raises:
-        ClickHouseError: code 62 if a second statement follows a `;`, as the server refuses it.
+        ClickHouseError: Code 62 if a second statement follows a `;`, as the server refuses it.
     """
     tokens = _tokens(text)
     first = next(tokens, None)
@@ -69,7 +69,7 @@ def read_statement(text: bytes) -> Statement:
 
 
 def _tokens(text: bytes) -> Iterator[re.Match[bytes]]:
-    """What is not white space or a comment, and not in brackets but for the brackets themselves."""
+    """Yield what isn't white space, a comment or in brackets, but do yield the brackets."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += _DEPTH.get(token.group(), 0)
@@ -100,5 +100,5 @@ def _refuse_second_statement(text: bytes) -> None:
 
 
 def quote(text: str) -> str:
-    """`text` as a string literal of ClickHouse."""
+    """Return `text` as a ClickHouse string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

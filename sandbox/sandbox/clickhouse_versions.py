@@ -1,4 +1,4 @@
-"""Older engines, each in an environment of its own below `.cache/engines`, made on demand and run in our place.
+"""Older engines, each in its own environment below `.cache/engines`, created on demand and run in our place.
 
 Two versions of chdb can't be in one environment. What runs there is `sandbox.clickhouse` and what it imports, which
 needs nothing beyond `engines/VERSION.lock`.
@@ -18,17 +18,17 @@ _PACKAGE = Path(__file__).parent
 _CACHE = _PACKAGE.parents[1] / ".cache" / "engines"
 
 OLDER = tuple(sorted(lock.stem for lock in (_PACKAGE / "engines").glob("*.lock")))
-"""ClickHouse versions besides the one that this environment has."""
+"""ClickHouse versions besides the one in this environment."""
 
 
 def environment(version: str) -> Path:
-    """Return the Python of an engine's environment, which is made from the package index if it is absent.
+    """Return the Python of an engine's environment, which is created from the package index if it is absent.
 
     Args:
-        version: one of `OLDER`.
+        version: One of `OLDER`.
 
     Raises:
-        RuntimeError: the engine can't be installed.
+        RuntimeError: The engine can't be installed.
     """
     lock = _PACKAGE / "engines" / f"{version}.lock"
     made_from = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
@@ -47,7 +47,7 @@ def environment(version: str) -> Path:
 
 
 def run_in_place(version: str, port: int, folder: Path, user: str, password: str) -> None:
-    """Go on as `sandbox.clickhouse.serve` with an older engine; does not return."""
+    """Continue as `sandbox.clickhouse.serve` with an older engine; never return."""
     python = str(environment(version))
     variables = os.environ | {"PYTHONPATH": str(_PACKAGE.parent), "SANDBOX_CLICKHOUSE_PASSWORD": password}
     arguments = [python, "-m", "sandbox.clickhouse", str(port), str(folder), user]

@@ -70,7 +70,7 @@ To load your own bill:
 def main(rows: int, folder: Path) -> None:
     """Run the demo."""
     signal.signal(signal.SIGTERM, _interrupted)
-    os.umask(0o077)  # Meltano writes keys and passwords into files, and so do the servers
+    os.umask(0o077)  # Meltano writes keys and passwords to files, and so do the servers
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     today = dt.datetime.now(dt.UTC).date()

@@ -1,7 +1,7 @@
-"""The parts of the documents that are made from the code: settings tables, Meltano Hub files, the columns of FOCUS.
+"""The parts of the documents that are generated from the code: settings tables, Meltano Hub files, FOCUS columns.
 
-A part stands between `<!-- NAME -->` and `<!-- end of NAME -->`, where NAME is `settings of PLUGIN`, `focus columns` or
-`focus gaps`. Hub files are made as a whole. `script/docs` writes all of them, and a test compares them with the code.
+A part is between `<!-- NAME -->` and `<!-- end of NAME -->`, where NAME is `settings of PLUGIN`, `focus columns` or
+`focus gaps`. Hub files are generated whole. `script/docs` writes all of them, and a test compares them with the code.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _PLUGINS: dict[str, dict[str, Any]] = {
     "mapper-azure-billing-tracking": {"label": "Azure billing tracking", "settings_group_validation": []},
 }
 """What a Hub file says beyond `--about`."""
-# Meltano can't write a setting of its kind `decimal` into a plugin's configuration if it comes from the environment.
+# Meltano can't write a setting of kind `decimal` to a plugin's configuration if it comes from the environment.
 _KINDS = {"number": "string"}
 
 
 def main() -> None:
-    """Write every part anew."""
+    """Rewrite every part."""
     for path, text in made().items():
         path.write_text(text, encoding="utf-8")
 
@@ -63,7 +63,7 @@ def hub_file(plugin: str) -> Path:
 
 @cache
 def about(plugin: str) -> dict[str, Any]:
-    """Return what a plugin says of itself."""
+    """Return what a plugin says about itself."""
     command: list[str | Path] = [Path(sys.executable).with_name(plugin), "--about", "--format", "json"]
     done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own plugins, named in our own pages
     said: dict[str, Any] = json.loads(done.stdout)
@@ -97,7 +97,7 @@ def _settings_table(plugin: str) -> Iterator[str]:
 
 
 def _focus_table(heading: str, *, is_known: bool) -> Iterator[str]:
-    """Yield the rows of a table of columns: those that follow one another with one source are one row."""
+    """Yield the rows of a table of columns: consecutive ones with the same source are one row."""
     sources: dict[str, list[str]] = {}
     for name, column in COLUMNS.items():
         if column.is_known == is_known:
@@ -137,7 +137,7 @@ def _hub_definition(plugin: str) -> str:
 
 
 def _hub_properties(properties: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every setting, also those of the SDK, groups in their parts unless they are the SDK's."""
+    """Yield every setting, the SDK's included; groups are split into their parts unless they are the SDK's."""
     for name, setting in properties.items():
         if "properties" in setting and not _OF_THE_SDK.match(name):
             yield from _hub_properties(setting["properties"], f"{prefix}{name}.")

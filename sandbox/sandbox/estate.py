@@ -1,6 +1,6 @@
 """The subscriptions and resources of an enrollment, each with the fields that its usage rows share.
 
-No usage and no oddity of a single row: those are in `generator` and `traps`. Oddities that belong to a resource are
+Usage and the oddities of single rows are in `generator` and `traps`. Oddities that belong to a resource are
 here, since its rows share them: bare names, ids ending in `/`, `Unassigned`, tags with a leading space in a key,
 `VMName` or `VmName`, AKS machines.
 """
@@ -33,10 +33,10 @@ class Resource(NamedTuple):
     """One resource under one meter.
 
     Attributes:
-        kind: the meter's kind.
-        fields: all 31 fields in the order served, those of the day and the usage as placeholders.
-        rate: price of a unit, in CNY.
-        quantity: typical use a day.
+        kind: The meter's kind.
+        fields: All 31 fields in the order served, those of the day and the usage as placeholders.
+        rate: Price of a unit, in CNY.
+        quantity: Typical use a day.
     """
 
     kind: str
@@ -54,8 +54,8 @@ class Estate:
     """Everything that an enrollment rents, drawn from a seed.
 
     Attributes:
-        resources: the most used ones have no special place; `generator` draws them with a skew from the first on.
-        by_kind: the same by the meter's kind.
+        resources: In no particular order; `generator` draws them with a skew towards the first.
+        by_kind: The same by the meter's kind.
     """
 
     def __init__(self, enrollment: str, seed: int) -> None:
@@ -99,7 +99,7 @@ class Estate:
         place = APPLICATIONS.index(application) * 2 + (environment != "prd")
         subscription = self.subscriptions[place % SUBSCRIPTION_COUNT]
         location, meter_region, region_code = rng.choice(REGIONS)
-        # One in eight stands in another application's group: shared clusters, forgotten experiments.
+        # One in eight is in another application's group: shared clusters, forgotten experiments.
         group_owner = rng.choice(APPLICATIONS) if rng.random() < 1 / 8 else application
         group = f"rg-{group_owner}-{environment}-{region_code}"
         name = f"{meter.kind}-{application}-{environment}-{number:03d}"
@@ -224,7 +224,7 @@ def example_patterns() -> list[tuple[int, str]]:
 
     They match at the three levels (application codes in the last segment, resource groups, the first groups of a
     subscription's GUID), contradict each other on some resources (`crm` and `crm-online`; a shared group) and leave
-    others unallocated. One stands twice but for case, one is blank.
+    others unallocated. One occurs twice in different case, one is blank.
     """
     without_pattern = {"monitoring", "backup", "lab", "archive", "chatbot", "netcore", "vdi", "esb"}
     texts = [application for application in APPLICATIONS if application not in without_pattern]

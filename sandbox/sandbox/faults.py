@@ -43,10 +43,10 @@ class Fault:
     """One fault and the usage requests that meet it.
 
     Attributes:
-        kind: a status number's digits or one of `KINDS`.
-        argument: what stands after `=`, else ''.
-        first: the first request that meets it, from 1.
-        last: the last one.
+        kind: A status number's digits or one of `KINDS`.
+        argument: What follows `=`, else ''.
+        first: The first request that meets it, from 1.
+        last: The last one.
         probability: 0 to 1 instead of first and last, else None.
         month: `YYYY-MM` instead of them: every request for this month's first page meets it; else ''.
     """
@@ -60,7 +60,7 @@ class Fault:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that the fault is, None for the other kinds."""
+        """The fault's HTTP status, None for the other kinds."""
         return int(self.kind) if self.kind.isdigit() else None
 
 
@@ -68,7 +68,7 @@ def parse_fault(spec: str) -> Fault:
     """Return the fault that a specification KIND[=ARG]@N, @N-M, %P or /YYYY-MM describes.
 
     Raises:
-        ValueError: with a sentence about what is wrong.
+        ValueError: With a sentence about what is wrong.
     """
     match = _SPEC.fullmatch(spec)
     if match is None:
@@ -99,8 +99,8 @@ class FaultPlan:
         """Begin with request 1.
 
         Args:
-            specs: see `parse_fault`; of several that fit a request the first is taken.
-            seed: decides what faults with a probability meet; request N always meets the same.
+            specs: See `parse_fault`; of several that fit a request the first is taken.
+            seed: Decides which requests meet faults with a probability; request N always meets the same.
         """
         self._faults = [parse_fault(spec) for spec in specs]
         self._seed = seed

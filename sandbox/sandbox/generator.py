@@ -1,7 +1,7 @@
 """The bill of a simulated enrollment: any row of any month and revision from its number alone; no files, no network.
 
-A row's draws are a hash of seed, enrollment, month and row number, so that neither the page size nor the pages asked
-for before change it.
+A row's draws are a hash of seed, enrollment, month and row number, so neither the page size nor earlier page
+requests change it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Bill", "example_patterns"]
 
 _DRAWS = struct.Struct("<8I")
 _SPAN = 2**32
-_STRIDE = 389  # has no divisor in common with CYCLE: spreads the traps over it
+_STRIDE = 389  # coprime with CYCLE: spreads the traps over it
 _DROP_EVERY = 97
 _RE_RATE_EVERY = 16
 
@@ -31,18 +31,18 @@ _RE_RATE_EVERY = 16
 class Bill(PagedBill):
     """The bill of one enrollment: realistic rows with the traps of `sandbox.traps`.
 
-    Revision 0 is a month as it is first served. Each later one leaves out one row in 97, adds one in 50 for each
-    revision at the end, and prices one in 16 anew; all else stays as it was.
+    Revision 0 is a month as first served. Each later one leaves out one row in 97, adds one in 50 for each
+    revision at the end, and reprices one in 16; all else stays unchanged.
 
     Args:
-        enrollment: enrollment number.
-        seed: another seed is another bill.
-        rows: rows of each month in revision 0.
-        page_size: rows on each page but the last.
+        enrollment: Enrollment number.
+        seed: Another seed makes another bill.
+        rows: Rows of each month in revision 0.
+        page_size: Rows on each page but the last.
     """
 
     def __init__(self, enrollment: str, seed: int = 1, rows: int = 1000, page_size: int = 500) -> None:
-        """Draw the estate; rows are made when they are asked for."""
+        """Draw the estate; rows are generated on request."""
         super().__init__(enrollment, page_size)
         self.seed = seed
         self._rows = rows
@@ -50,7 +50,7 @@ class Bill(PagedBill):
 
     @property
     def label(self) -> str:
-        """All that decides about the rows and pages."""
+        """Everything that determines the rows and pages."""
         return f"{self.enrollment}-seed{self.seed}-{self._rows}-{self.page_size}"
 
     def row_count(self, month: str, revision: int = 0) -> int:  # noqa: ARG002 - every month has the same number

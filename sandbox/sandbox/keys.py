@@ -1,4 +1,4 @@
-"""The sandbox's bearer keys: JSON web tokens (HS256) with the claims that the real keys have; nothing about HTTP."""
+"""The sandbox's bearer keys: JSON web tokens (HS256) with the claims of real keys; nothing about HTTP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def make_key(enrollment: str, days: float = 180, now: float | None = None) -> st
     """Return a key for an enrollment.
 
     Args:
-        enrollment: enrollment number, the claim `EnrollmentNumber`.
-        days: validity in days from now on; a negative number makes an expired key.
-        now: seconds since the epoch, by default the clock's.
+        enrollment: Enrollment number, the claim `EnrollmentNumber`.
+        days: Validity in days from now on; a negative number makes an expired key.
+        now: Seconds since the epoch, by default the clock's.
     """
     issued_at = int(time.time() if now is None else now)
     claims = {"EnrollmentNumber": enrollment, "iat": issued_at, "exp": issued_at + int(days * 86400)}

@@ -1,6 +1,6 @@
-"""Starts the sandbox's servers as processes of their own and ends them in any case, for tests and the demo.
+"""Starts the sandbox's servers as separate processes and always ends them, for tests and the demo.
 
-Speaks to them over HTTP only; nothing of the servers runs in the caller's process.
+Talks to them over HTTP only; no part of the servers runs in the caller's process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Api:
     """A running simulated API.
 
     Attributes:
-        url: what goes into the tap's setting `api_url`.
+        url: The value for the tap's setting `api_url`.
     """
 
     url: str
@@ -45,7 +45,7 @@ class Api:
         return make_key(enrollment, days)
 
     def set_faults(self, specs: Sequence[str]) -> None:
-        """Replace all faults (see `sandbox.faults.KINDS`); the count of requests begins anew."""
+        """Replace all faults (see `sandbox.faults.KINDS`), and reset the count of requests."""
         _ask(self.url, "POST", "/sandbox/faults", list(specs))
 
     def set_revision(self, enrollment: str, month: str, revision: int) -> None:
@@ -75,10 +75,10 @@ class ClickHouse:
     password: str = field(repr=False)
 
     def execute(self, sql: str) -> str:
-        """Run a statement and return what the server answers.
+        """Run a statement and return the server's answer.
 
         Raises:
-            RuntimeError: with ClickHouse's message, if it refuses.
+            RuntimeError: With ClickHouse's message, if it refuses.
         """
         connection = HTTPConnection(self.host, self.port, timeout=ANSWER_SECONDS)
         headers = {"X-ClickHouse-User": self.user, "X-ClickHouse-Key": self.password}
@@ -113,14 +113,14 @@ def running_api(
     """Run `sandbox api` on a free port.
 
     Args:
-        data_dir: folder for rendered pages; the same folder serves them faster the next time.
-        enrollments: enrollments beside 100, the recorded one.
-        seed: another seed is another bill.
-        first: first month with usage, `YYYY-MM`.
-        last: last month with usage.
-        rows: rows of each month.
-        page_size: rows of each page.
-        faults: see `sandbox.faults.KINDS`.
+        data_dir: Folder for rendered pages; the same folder serves them faster the next time.
+        enrollments: Enrollments besides 100, the recorded one.
+        seed: Another seed makes another bill.
+        first: First month with usage, `YYYY-MM`.
+        last: Last month with usage.
+        rows: Rows of each month.
+        page_size: Rows of each page.
+        faults: See `sandbox.faults.KINDS`.
     """
     arguments = ["api", "--data", str(data_dir), "--seed", str(seed), "--from", first, "--to", last]
     arguments += ["--rows", str(rows), "--page-size", str(page_size)]
@@ -139,17 +139,17 @@ def running_clickhouse(
     """Run `sandbox clickhouse` on a free port, with its tables in `data_dir`.
 
     Args:
-        data_dir: folder of the databases, of one engine only.
-        user: the only user there is.
-        password: the user's password, '' for none.
+        data_dir: Folder of the databases, of one engine only.
+        user: The only user.
+        password: The user's password, '' for none.
         engine: None for the installed one, or one of `clickhouse_versions.OLDER`.
 
     Raises:
-        RuntimeError: the engine can't be installed, or does not get ready.
+        RuntimeError: The engine can't be installed, or does not get ready.
     """
     arguments = ["clickhouse", "--data", str(data_dir), "--user", user]
     if engine:
-        environment(engine)  # here, since to fetch it may take longer than a start may
+        environment(engine)  # here, since fetching it may take longer than a start is allowed to
         arguments += ["--engine", engine]
     with _process(arguments, {"SANDBOX_CLICKHOUSE_PASSWORD": password}) as url:
         address = urlsplit(url)
@@ -157,7 +157,7 @@ def running_clickhouse(
 
 
 class RestartableClickHouse:
-    """A ClickHouse that can be killed in the middle of its work and started again on its folder, at another port."""
+    """A ClickHouse that can be killed at work and restarted on the same folder, at another port."""
 
     def __init__(self, data_dir: Path, *, user: str = "default", password: str = "") -> None:
         """Start it."""
@@ -170,7 +170,7 @@ class RestartableClickHouse:
         """Start the server and return where it is.
 
         Raises:
-            RuntimeError: if it does not get ready.
+            RuntimeError: If it does not get ready.
         """
         user, password = self._credentials
         self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -188,7 +188,7 @@ class RestartableClickHouse:
         return self.clickhouse
 
     def kill(self) -> None:
-        """End it by SIGKILL, and wait until it is gone."""
+        """End it with SIGKILL, and wait until it is gone."""
         if self._process is not None:
             self._process.kill()
             self.stop()
@@ -202,7 +202,7 @@ class RestartableClickHouse:
 
 @contextmanager
 def _process(arguments: Sequence[str], environment: dict[str, str]) -> Iterator[str]:
-    """Start a server, yield the URL of its ready line, end it; its stderr goes with errors."""
+    """Start a server, yield the URL of its ready line, end it; errors include its stderr."""
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "sandbox", *arguments],
@@ -228,7 +228,7 @@ def _process(arguments: Sequence[str], environment: dict[str, str]) -> Iterator[
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> str:
-    """Return the first line that a process prints, '' if it ends or says nothing for too long."""
+    """Return the first line that a process prints, '' if it ends or prints nothing for too long."""
     stdout = cast("Any", process.stdout)
     deadline = time.monotonic() + START_SECONDS
     line = b""

@@ -1,7 +1,7 @@
-"""Stands between a client and ClickHouse's HTTP interface, and spoils what specifications such as `lost@insert:3` name.
+"""Sits between a client and ClickHouse's HTTP interface, and spoils what specifications such as `lost@insert:3` name.
 
-It knows nothing of SQL but which requests are inserts, and which ask for the version. Killing the server is the
-caller's, as a hook.
+All it knows of SQL is which requests are inserts, and which ask for the version. The caller kills the server,
+through a hook.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class ProxyFault:
     """One fault and the requests that meet it.
 
     Attributes:
-        kind: one of `KINDS`.
-        argument: what stands after `=`, else ''.
-        inserts: whether only inserts are counted.
-        first: the first request that meets it, from 1.
-        last: the last one.
+        kind: One of `KINDS`.
+        argument: What follows `=`, else ''.
+        inserts: Whether only inserts are counted.
+        first: The first request that meets it, from 1.
+        last: The last one.
     """
 
     kind: str
@@ -78,7 +78,7 @@ def parse_proxy_fault(spec: str) -> ProxyFault:
     """Return the fault that KIND[=ARG]@[insert:]N or KIND[=ARG]@[insert:]N-M describes.
 
     Raises:
-        ValueError: with a sentence about what is wrong.
+        ValueError: With a sentence about what is wrong.
     """
     match = _SPEC.fullmatch(spec)
     if match is None or match["kind"] not in KINDS:
@@ -91,15 +91,15 @@ def parse_proxy_fault(spec: str) -> ProxyFault:
 
 
 class Proxy:
-    """A proxy on a port of its own, which it keeps when it refuses connections for a while.
+    """A proxy on its own port, which it keeps while it refuses connections.
 
     Args:
-        upstream: the ClickHouse to which requests go; may be replaced.
-        on_request: called with the request's number and its number among the inserts (0: none), before it is handed on.
-        on_fault: called with the kind of a fault when it strikes.
-        on_death: kills the server; returns when it is dead. `revive` starts it again and may set `upstream`.
-        revive: see `on_death`.
-        version: what `SELECT version()` is answered in the server's place; None leaves it alone.
+        upstream: The ClickHouse to which requests go; may be replaced.
+        on_request: Called with the request's number and its number among the inserts (0: none), before forwarding it.
+        on_fault: Called with the kind of a fault when it strikes.
+        on_death: Kills the server; returns when it is dead. `revive` starts it again and may set `upstream`.
+        revive: See `on_death`.
+        version: The answer to `SELECT version()` in place of the server's; None leaves that unchanged.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Proxy:
         return self._server is not None
 
     def set_faults(self, specs: Sequence[str]) -> None:
-        """Replace all faults (see `KINDS`); the counts begin anew."""
+        """Replace all faults (see `KINDS`), and reset the counts."""
         faults = [parse_proxy_fault(spec) for spec in specs]
         with self._lock:
             self._faults, self._numbers = faults, [0, 0]
@@ -154,7 +154,7 @@ class Proxy:
         return number, inserts, fault
 
     def shut(self) -> None:
-        """Refuse connections until `reopen` was called as often."""
+        """Refuse connections until `reopen` has been called as often."""
         with self._door:
             self._closings += 1
             if self._server is not None:
@@ -171,14 +171,14 @@ class Proxy:
                 self._serve(self._server)
 
     def shut_for(self, seconds: float) -> None:
-        """Refuse connections for so long; returns at once."""
+        """Refuse connections for a while; return at once."""
         self.shut()
         timer = threading.Timer(seconds, self.reopen)
         timer.daemon = True
         timer.start()
 
     def restart_server(self) -> None:
-        """Kill the server, and start it again beside the caller; connections are refused meanwhile."""
+        """Kill the server, and restart it in the background; refuse connections meanwhile."""
         self.shut()
         self.on_death()
 
@@ -189,7 +189,7 @@ class Proxy:
         threading.Thread(target=start, daemon=True).start()
 
     def wait_until_open(self, seconds: float) -> bool:
-        """Return whether connections are taken, at the latest after so long."""
+        """Wait until connections are accepted, up to a time limit; return whether they are."""
         deadline = time.monotonic() + seconds
         while not self.is_open and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -219,7 +219,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
-        """Say nothing of clients that went away, which is what the proxy is for."""
+        """Report nothing about clients that went away, which is what the proxy is for."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = _Request(self.command, self.path, kept, read_body(self.rfile, self.headers))
         number, insert, fault = proxy.take(insert=request.is_insert)
         proxy.on_request(number, insert)
-        if not proxy.is_open:  # a connection that was kept alive
+        if not proxy.is_open:  # a kept-alive connection
             self._reset()
             return
         try:

@@ -1,4 +1,4 @@
-"""The rows that azure-cost-mon recorded from the real API, as an enrollment of their own; never changed here."""
+"""The rows that azure-cost-mon recorded from the real API, as their own enrollment; never changed here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MONTH = "2017-03"
 
 
 def empty_month_body() -> bytes:
-    """Return the CSV text that the API was recorded to answer for a month without usage."""
+    """Return the API's recorded CSV answer for a month without usage."""
     return files("sandbox").joinpath("recorded_empty_month.csv").read_bytes()
 
 
@@ -25,7 +25,7 @@ class RecordedBill(PagedBill):
     """The recorded rows (source and licence: recorded_rows.md), the same in every revision."""
 
     def __init__(self, page_size: int = 500) -> None:
-        """Read the recorded rows, their numbers as they are written."""
+        """Read the recorded rows, with numbers exactly as written."""
         super().__init__(ENROLLMENT, page_size)
         text = files("sandbox").joinpath("recorded_rows.json").read_text(encoding="utf-8-sig")
         records = json.loads(text, parse_float=Decimal)
@@ -37,7 +37,7 @@ class RecordedBill(PagedBill):
         return f"{ENROLLMENT}-recorded-{self.page_size}"
 
     def row_count(self, month: str, revision: int = 0) -> int:  # noqa: ARG002 - a recorded bill is never re-rated
-        """Return the number of recorded rows, 0 for another month than March 2017."""
+        """Return the number of recorded rows, 0 for any month but March 2017."""
         return len(self._rows) if month == MONTH else 0
 
     def encoded_rows(self, month: str, revision: int, positions: range) -> Iterator[Row]:  # noqa: ARG002 - as above

@@ -1,6 +1,6 @@
 """Rendered pages, kept as files so that serving them again is fast; what is in them is the bill's.
 
-Warm pages are served at the speed of reading a file, which benchmarks of the tap need: making them is slower.
+Kept pages are served as fast as a file can be read, which benchmarks of the tap need: rendering is slower.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class PageStore:
     """The pages of bills in a folder; a page that isn't there yet is made and kept.
 
     A file holds one line with row count and exact cost, then the JSON array of rows. Its folder names the bill and a
-    hash of the sources that make it, so that pages of an older generator are never served.
+    hash of the sources that make it, so an older generator's pages are never served.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +46,7 @@ class PageStore:
             return self._make(bill, month, index, revision)
 
     def extended_cost(self, bill: PagedBill, month: str, revision: int) -> Decimal:
-        """Return the exact cost of a month as served; makes the pages that are missing."""
+        """Return the exact cost of a month as served; render the pages that are missing."""
         total = Decimal(0)
         for index in range(bill.page_count(month, revision)):
             path = self._path(bill, month, index, revision)
@@ -62,7 +62,7 @@ class PageStore:
         content = bill.page_content(month, index, revision)
         path = self._path(bill, month, index, revision)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed when whole: two requests may make the same page at once, and a killed server leaves no half page.
+        # Renamed when complete: two requests may render the same page at once, and a killed server leaves no half page.
         part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         part.write_bytes(b"%d %s\n%b" % (content.row_count, str(content.extended_cost).encode(), content.rows_json))
         part.replace(path)

@@ -1,6 +1,6 @@
 """The oddities of single rows that Azure billing data is known for, one named change for each; `generator` places them.
 
-Each stands on one row in a thousand, so that 95 of 100 rows are plain and every one is in every thousand rows.
+Each applies to one row in a thousand, so 95 of 100 rows are plain and every trap is in every thousand rows.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from sandbox.wire import Row, encode
 Change = Callable[[Row, date], None]
 
 CYCLE = 1000
-"""Rows among which each trap stands once."""
+"""Rows among which each trap occurs once."""
 
 
 class Trap(NamedTuple):
     """One oddity.
 
     Attributes:
-        name: what is odd.
-        rule: the rule of the staging table that meets it, `wire` for what only the reader of the answer meets.
-        change: changes a plain row of a day in place.
-        kind: the resource kind that it needs, '' for any.
+        name: What is odd.
+        rule: The rule of the staging table that meets it, `wire` for what only the reader of the answer meets.
+        change: Changes a plain row of a day in place.
+        kind: The resource kind that it needs, '' for any.
     """
 
     name: str
@@ -71,7 +71,7 @@ def _text(field: str, form: Callable[[str], str]) -> Change:
 
 
 def _as_object(field: str) -> Change:
-    """Return a change that serves the object itself where the API gives its JSON text."""
+    """Return a change that serves the object itself where the API sends its JSON text."""
 
     def change(row: Row, _day: date) -> None:
         row[field] = json.loads(row[field]) or "{}"
@@ -92,7 +92,7 @@ def _month_shifted(days: int) -> Change:
 
 
 def _repeated(_row: Row, _day: date) -> None:
-    """Leave the row as it is: the generator has made it the one before."""
+    """Leave the row unchanged: the generator has made it equal to the one before."""
 
 
 IDENTICAL = "identical_to_the_row_before"

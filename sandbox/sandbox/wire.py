@@ -1,7 +1,7 @@
-"""The JSON text of usage rows, their pages and their exact cost; what stands in the rows is decided elsewhere.
+"""The JSON text of usage rows, their pages and their exact cost; the rows' content is decided elsewhere.
 
-A row is kept as field name -> JSON text, so that a number is served, summed and compared exactly as it is written
-(`7.29E-9`, 17 digits), which no float could promise.
+A row is kept as field name -> JSON text, so a number is served, summed and compared exactly as it is written
+(`7.29E-9`, 17 digits), which no float could guarantee.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class PageContent(NamedTuple):
     """The rows of one page.
 
     Attributes:
-        rows_json: UTF-8 text of the JSON array that stands in `content`.
-        row_count: number of rows in it.
-        extended_cost: exact sum of their costs, in the enrollment's currency, before tax.
+        rows_json: UTF-8 text of the JSON array in `content`.
+        row_count: Number of rows in it.
+        extended_cost: Exact sum of their costs, in the enrollment's currency, before tax.
     """
 
     rows_json: bytes
@@ -39,7 +39,7 @@ class PageContent(NamedTuple):
 
 
 def encode(value: object) -> str:
-    """Return the compact JSON text of a value, a `Decimal` as the number literal that it is."""
+    """Return the compact JSON text of a value, a `Decimal` as its number literal."""
     if isinstance(value, Decimal):
         return str(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -58,7 +58,7 @@ def render(row: Row) -> str:
 
 
 def cost_of(row: Row) -> Decimal:
-    """Return what a row costs: its number as written, or text that is a number; 0 if it is missing or unreadable."""
+    """Return a row's cost: its number as written, or text that is a number; 0 if it is missing or unreadable."""
     text = row.get("ExtendedCost", "null")
     if text.startswith('"'):
         text = json.loads(text)
@@ -67,11 +67,11 @@ def cost_of(row: Row) -> Decimal:
 
 
 class PagedBill(ABC):
-    """The bill of one enrollment, in pages; any page is made without the pages before it.
+    """The bill of one enrollment, in pages; any page can be made without those before it.
 
     Args:
-        enrollment: enrollment number, also the one that keys must name.
-        page_size: rows on each page but the last.
+        enrollment: Enrollment number, which keys must name too.
+        page_size: Rows on each page but the last.
     """
 
     def __init__(self, enrollment: str, page_size: int) -> None:
@@ -82,7 +82,7 @@ class PagedBill(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """A file name's part that is another one for every bill with other rows or pages."""
+        """A part of a file name that differs for every bill with other rows or pages."""
 
     @abstractmethod
     def row_count(self, month: str, revision: int = 0) -> int:
