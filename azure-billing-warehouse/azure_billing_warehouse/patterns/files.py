@@ -68,7 +68,7 @@ def _guarded(cell: str) -> str:
 
 
 def _unguarded(cell: str) -> str:
-    """Return the cell as it was before `_guarded`."""
+    """Return the original of a `_guarded` cell."""
     return cell[1:] if _GUARDED.match(cell) else cell
 
 

@@ -51,7 +51,7 @@ RULES: tuple[Callable[[RuleContext], Rule], ...] = (
 
 
 def rules_for(context: RuleContext) -> list[Rule]:
-    """Return the rules for a batch, in their order."""
+    """Return the rules for a batch, in order."""
     return [rule(context) for rule in RULES]
 
 
@@ -59,8 +59,8 @@ def run(rules: Sequence[Rule], frame: pl.DataFrame) -> pl.DataFrame:
     """Run rules on a batch.
 
     Args:
-        rules: The rules, in their order.
-        frame: The batch as it came.
+        rules: The rules, in order.
+        frame: The original batch.
 
     Returns:
         Its rows in the same order, with the columns of all rules and the flags of their findings.

@@ -14,13 +14,13 @@ _KNOWN = "_known"
 
 
 class Remembered:
-    """A function of distinct texts that is not paid again for a text already seen.
+    """A function of distinct texts that is not computed again for a text already seen.
 
     Args:
         compute: From a frame with the column `value` (distinct, not null) to the same rows, in any order, with one
             or more columns beside it.
-        capacity_bytes: Size that all remembered results have at most together. Where the next ones would exceed it,
-            only those of the current frame are kept, and not even these if they are larger by themselves.
+        capacity_bytes: Maximum total size of all remembered results. Where the next ones would exceed it,
+            only those of the current frame are kept, and not even these if they alone are larger.
     """
 
     def __init__(self, compute: Callable[[pl.DataFrame], pl.DataFrame], capacity_bytes: int = 48 * 2**20) -> None:
@@ -32,10 +32,10 @@ class Remembered:
         """Look up each distinct text of some columns.
 
         Args:
-            texts: Columns of texts; nulls are passed over.
+            texts: Columns of texts; nulls are skipped.
 
         Returns:
-            One row for each distinct text: `value` and the columns that the function computed of it.
+            One row for each distinct text: `value` and the columns that the function computed from it.
         """
         wanted = pl.concat([text.to_frame(VALUE).lazy() for text in texts]).drop_nulls().unique()
         known = self._known.lazy().with_columns(pl.lit(value=True).alias(_KNOWN))
@@ -54,7 +54,7 @@ class Remembered:
         return current
 
     def forget(self) -> None:
-        """Give the memory back; later texts are computed anew."""
+        """Free the memory; later texts are computed again."""
         self._known = self._known.clear()
 
 
@@ -65,17 +65,17 @@ class Memory:
         self._functions: dict[str, Remembered] = {}
 
     def of(self, name: str, compute: Callable[[pl.DataFrame], pl.DataFrame]) -> Remembered:
-        """Return the function of this name, which is made when it is first asked for.
+        """Return the function with this name, which is created at its first use.
 
         Args:
-            name: What tells it from the others.
-            compute: What `Remembered` takes; the first one stays.
+            name: Distinguishes it from the others.
+            compute: As for `Remembered`; the first one stays.
         """
         if name not in self._functions:
             self._functions[name] = Remembered(compute)
         return self._functions[name]
 
     def forget(self) -> None:
-        """Give the memory of all of them back."""
+        """Free the memory of all of them."""
         for function in self._functions.values():
             function.forget()

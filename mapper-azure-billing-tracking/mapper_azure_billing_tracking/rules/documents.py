@@ -32,11 +32,11 @@ class Document(NamedTuple):
     """A document as R8 reads it."""
 
     text: str | None
-    """The object as compact JSON; None where the document is null or no object."""
+    """The object as compact JSON; None where the document is null or not an object."""
     members: Mapping[str, msgspec.Raw]
-    """The object's members, of repeated ones the last; R9 and R13 read them even if no JSON column holds the object."""
+    """The object's members, the last of repeated ones; R9 and R13 read them even if no JSON column holds the object."""
     unreadable: bool
-    """Whether it is no object, or one that no JSON column holds."""
+    """Whether it isn't an object, or is one that no JSON column holds."""
 
 
 _NULL = Document(None, {}, unreadable=False)
@@ -47,12 +47,12 @@ def read_document(given: str) -> Document:
     """R8: read the text of `tags` or `additional_info` as an object.
 
     Args:
-        given: The text as it came.
+        given: The original text.
 
     Returns:
-        The object; null for blank text, `{}`, `[]` and `null`; else unreadable. Unreadable, although it has its
-        text, is an object for which ClickHouse's JSON type would refuse the whole batch: with a path that comes twice,
-        a number beyond 64-bit floats, or more than 100 levels.
+        The object; null for blank text, `{}`, `[]` and `null`; else unreadable. An object for which ClickHouse's JSON
+        type would refuse the whole batch is unreadable too, but keeps its text: one with a repeated path, a number
+        beyond 64-bit floats, or more than 100 levels.
     """
     text = given.strip()
     if text in _NULL_TEXTS:
@@ -67,7 +67,7 @@ def read_document(given: str) -> Document:
             return _NULL
         compact = msgspec.json.format(text, indent=-1)
         return Document(compact, members, unreadable=not _fits_json_column(compact))
-    except (msgspec.DecodeError, RecursionError):  # RecursionError: nested deeper than anything that is a tag
+    except (msgspec.DecodeError, RecursionError):  # RecursionError: nested deeper than any real tag
         return _UNREADABLE
 
 
@@ -83,7 +83,7 @@ def _fits_json_column(compact: str) -> bool:
 
 
 def _written_alike(compact: str) -> bool:
-    """Return whether a dict gives the object back unchanged: then no key comes twice, and no number is too large."""
+    """Return whether a dict reproduces the object unchanged: then no key is repeated, and no number is too large."""
     try:
         return msgspec.json.encode(msgspec.json.decode(compact)) == compact.encode()
     except msgspec.DecodeError:
@@ -108,7 +108,7 @@ def _held(value: object, depth: int, paths: set[str] | None = None, path: str = 
     if isinstance(value, list) and depth > _DEEPEST:
         return False
     if isinstance(value, _Pairs):
-        # A dot in a key parts a path as a level does. The objects in an array have paths of their own.
+        # A dot in a key splits a path as a level does. The objects in an array have their own paths.
         keys = [key for key, _ in value]
         seen = set() if paths is None else paths
         return len(set(keys)) == len(keys) and all(

@@ -41,11 +41,11 @@ def findings(rows: pl.DataFrame, rules: Sequence[Rule], batch: UsageBatch) -> pl
     Args:
         rows: The rows of the batch after all rules, with their flags.
         rules: The rules that ran on it.
-        batch: The rows as they came.
+        batch: The original rows.
 
     Returns:
-        The columns of `dq_billing_issue`, by rule, then by row. Of a rule's findings on one column of a row the
-        gravest is one: the table knows a finding by row, rule and column.
+        The columns of `dq_billing_issue`, by rule, then by row. Of a rule's findings on one column of a row only the
+        gravest is returned: the table identifies a finding by row, rule and column.
     """
     flagged = list(_flagged(rules))
     names = [flag for flag, _, _ in flagged]

@@ -69,7 +69,7 @@ def _unreadable(name: str) -> pl.Expr:
 
 
 def _tag_name(column: str) -> str:
-    """Return the name of the column that holds a tag's text before R9 gives it its own."""
+    """Return the name of the column that holds a tag's text before R9 names it."""
     return f"_tag.{column}"
 
 

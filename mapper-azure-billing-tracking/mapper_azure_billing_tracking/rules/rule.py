@@ -1,4 +1,4 @@
-"""What a rule is, and what it has to work with: the row as it came, the settings, look-ups that are remembered."""
+"""What a rule is, and what it has to work with: the original row, the settings, remembered look-ups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 
 WHITE_SPACE = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
-"""Unicode's white space; Rust's own notion, which Polars has, lacks the separators U+001C to U+001F."""
+"""Unicode's white space; Rust's own notion, which Polars uses, lacks the separators U+001C to U+001F."""
 
 Severity = Literal["reject", "null", "warn"]
 
@@ -39,10 +39,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class LookUp:
-    """Columns that no expression gives: they are found for distinct values and joined to the rows.
+    """Columns that no expression can compute: they are found for distinct values and joined to the rows.
 
     Attributes:
-        on: The columns that are looked up, as they came or of a rule before.
+        on: The columns that are looked up, original ones or an earlier rule's.
         find: From a frame of these columns, a row for each usage row, to a frame of them, each combination once, with
             what was found beside them.
     """
@@ -56,8 +56,8 @@ class Rule:
     """A rule for a batch.
 
     Attributes:
-        number: Its number, such as R1, as findings and docs/rules.md have it.
-        columns: The columns that it computes beside those of its look-ups, from these and from those of rules before.
+        number: Its number, such as R1, as in findings and docs/rules.md.
+        columns: The columns that it computes besides those of its look-ups, from these and from those of earlier rules.
         conditions: When it has findings.
         look_ups: What it looks up first.
     """
@@ -74,7 +74,7 @@ class RuleContext:
 
     Attributes:
         settings: The mapper's settings.
-        schema: The columns of the batch as it came, and their types.
+        schema: The original columns of the batch, and their types.
         memory: Look-ups that are remembered from batch to batch.
         engine: The tracking patterns.
     """
@@ -86,7 +86,7 @@ class RuleContext:
 
 
 def given(name: str) -> pl.Expr:
-    """Return the column as it came, before any rule."""
+    """Return the original column, before any rule."""
     return pl.col(given_name(name))
 
 

@@ -42,8 +42,8 @@ class ResourceTrackingEngine:
     """Matches patterns by Aho-Corasick over distinct values, each of which is matched once for the engine's life.
 
     Args:
-        patterns: The patterns; blank ones are skipped, of those equal but for case the lowest id (the first among
-            equal ids) is taken. White space around a pattern is not part of it.
+        patterns: The patterns; blank ones are skipped, and of those that differ only in case the lowest id (the first
+            among equal ids) is taken. White space around a pattern is ignored.
     """
 
     def __init__(self, patterns: Iterable[Pattern]) -> None:
@@ -66,7 +66,7 @@ class ResourceTrackingEngine:
         return self._patterns.height
 
     def forget(self) -> None:
-        """Give the memory of matched values back."""
+        """Free the memory of matched values."""
         self._matches.forget()
 
     def _match(self, values: pl.DataFrame) -> pl.DataFrame:
