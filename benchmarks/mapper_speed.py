@@ -23,7 +23,7 @@ from mapper.oracle import read_record, read_row  # noqa: E402 - from the folder 
 from mapper.oracle_tracking import Patterns, track  # noqa: E402
 
 from mapper_azure_billing_tracking.batches.columns import FLOATS, INTEGERS  # noqa: E402
-from sandbox.generator import example_patterns  # noqa: E402
+from sandbox.bill.generator import example_patterns  # noqa: E402
 from sandbox.launch import running_api  # noqa: E402
 
 PROGRAMS = Path(sys.executable).parent

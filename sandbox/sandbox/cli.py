@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox import clickhouse_versions, keys
-from sandbox.api import ApiServer, Ledger
-from sandbox.faults import FaultPlan
-from sandbox.generator import Bill
-from sandbox.recorded import ENROLLMENT as RECORDED_ENROLLMENT
-from sandbox.recorded import MONTH as RECORDED_MONTH
-from sandbox.recorded import RecordedBill
-from sandbox.store import PageStore
+from sandbox.api import keys
+from sandbox.api.faults import FaultPlan
+from sandbox.api.server import ApiServer, Ledger
+from sandbox.api.store import PageStore
+from sandbox.bill.generator import Bill
+from sandbox.bill.recorded import ENROLLMENT as RECORDED_ENROLLMENT
+from sandbox.bill.recorded import MONTH as RECORDED_MONTH
+from sandbox.bill.recorded import RecordedBill
+from sandbox.clickhouse import versions as clickhouse_versions
 
 if TYPE_CHECKING:
-    from sandbox.wire import PagedBill
+    from sandbox.bill.wire import PagedBill
 
 
 def _month(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -118,7 +119,7 @@ def clickhouse(*, port: int, folder: Path, user: str, password: str, engine: str
         except RuntimeError as error:
             raise click.ClickException(str(error)) from error
     # Imported here: loading the engine takes a second and 500 MB, which the API does without.
-    from sandbox.clickhouse import serve  # noqa: PLC0415
+    from sandbox.clickhouse.server import serve  # noqa: PLC0415
 
     serve(port, folder, user, password)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox.generator import example_patterns
+from sandbox.bill.generator import example_patterns
 from sandbox.launch import running_api, running_clickhouse
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from sandbox.clickhouse_versions import environment
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
+from sandbox.clickhouse.versions import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ class Api:
         return make_key(enrollment, days)
 
     def set_faults(self, specs: Sequence[str]) -> None:
-        """Replace all faults (see `sandbox.faults.KINDS`), and reset the count of requests."""
+        """Replace all faults (see `sandbox.api.faults.KINDS`), and reset the count of requests."""
         _ask(self.url, "POST", "/sandbox/faults", list(specs))
 
     def set_revision(self, enrollment: str, month: str, revision: int) -> None:
@@ -120,7 +120,7 @@ def running_api(
         last: Last month with usage.
         rows: Rows of each month.
         page_size: Rows of each page.
-        faults: See `sandbox.faults.KINDS`.
+        faults: See `sandbox.api.faults.KINDS`.
     """
     arguments = ["api", "--data", str(data_dir), "--seed", str(seed), "--from", first, "--to", last]
     arguments += ["--rows", str(rows), "--page-size", str(page_size)]
@@ -142,7 +142,7 @@ def running_clickhouse(
         data_dir: Folder of the databases, of one engine only.
         user: The only user.
         password: The user's password, '' for none.
-        engine: None for the installed one, or one of `clickhouse_versions.OLDER`.
+        engine: None for the installed one, or one of `clickhouse.versions.OLDER`.
 
     Raises:
         RuntimeError: The engine can't be installed, or does not get ready.

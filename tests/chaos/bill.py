@@ -11,7 +11,7 @@ from mapper.oracle import ALL_TAG_COLUMNS, STRING_COLUMNS, Row, r1_date, read_ro
 from mapper.oracle_json import Json, JsonObject, Number, json_text, load_json
 from mapper.oracle_tracking import Patterns, track
 
-from sandbox.generator import Bill, example_patterns
+from sandbox.bill.generator import Bill, example_patterns
 from tap_azure_ea_billing.sources.ea.names import API_NAMES
 
 ENROLLMENT = "88888888"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 from chaos.schedule import CLOCKS
 
-from sandbox.faults import Fault, FaultPlan
+from sandbox.api.faults import Fault, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

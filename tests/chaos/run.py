@@ -21,19 +21,19 @@ from click.testing import CliRunner
 from pipeline.project import PROGRAMS, ROOT
 
 from azure_billing_warehouse.cli import main as warehouse
-from sandbox.api import ApiServer, Ledger
-from sandbox.faults import FaultPlan
-from sandbox.generator import example_patterns
-from sandbox.keys import make_key
+from sandbox.api.faults import FaultPlan
+from sandbox.api.keys import make_key
+from sandbox.api.server import ApiServer, Ledger
+from sandbox.api.store import PageStore
+from sandbox.bill.generator import example_patterns
+from sandbox.clickhouse.proxy import Proxy
 from sandbox.launch import RestartableClickHouse
-from sandbox.proxy import Proxy
-from sandbox.store import PageStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sandbox.faults import Fault
+    from sandbox.api.faults import Fault
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of the test's own server
 TAP_SETTINGS = {

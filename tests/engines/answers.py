@@ -16,7 +16,7 @@ from pipeline.project import ENROLLMENT, PROGRAMS, Project
 from pipeline.test_loaders import tap_output
 
 from azure_billing_warehouse.tables import TABLES
-from sandbox.generator import example_patterns
+from sandbox.bill.generator import example_patterns
 from sandbox.launch import running_api
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.clickhouse_versions import OLDER
+from sandbox.clickhouse.versions import OLDER
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from engines.answers import LOADS, VIEWS, Answers, Load, ask, write_bill
 from engines.conftest import NEWEST
 
 from azure_billing_warehouse.tables import TABLES
-from sandbox.clickhouse_versions import OLDER
-from sandbox.generator import example_patterns
+from sandbox.bill.generator import example_patterns
+from sandbox.clickhouse.versions import OLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from mapper.runs import COMMAND, USAGE_SCHEMA
 
 from azure_billing_warehouse import clickhouse
 from azure_billing_warehouse.cli import main
-from sandbox.clickhouse_versions import OLDER
+from sandbox.clickhouse.proxy import Proxy
+from sandbox.clickhouse.versions import OLDER
 from sandbox.launch import running_clickhouse
-from sandbox.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import pytest
 from mapper.test_rules_differential import assert_rules_hold, transformed
 from mapper.traps import ENROLLMENT_NUMBER, SNAPSHOT_AT
 
-from sandbox.generator import Bill, example_patterns
-from sandbox.recorded import RecordedBill
+from sandbox.bill.generator import Bill, example_patterns
+from sandbox.bill.recorded import RecordedBill
 
 ROWS = 4_000
 ALONE = 40

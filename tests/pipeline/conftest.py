@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from pipeline.project import ENROLLMENT, Project
 
-from sandbox.generator import example_patterns
+from sandbox.bill.generator import example_patterns
 from sandbox.launch import running_api, running_clickhouse
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from mapper.oracle_json import Json, JsonObject, Number, load_json, original_tex
 from mapper.oracle_tracking import Patterns, audit_rows, track
 from pipeline.project import ENROLLMENT, Project
 
-from sandbox.generator import Bill, example_patterns
+from sandbox.bill.generator import Bill, example_patterns
 from tap_azure_ea_billing.sources.ea.names import API_NAMES
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from sandbox.generator import Bill
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
+from sandbox.bill.generator import Bill
 from sandbox.launch import Api, running_api
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from sandbox import clickhouse_versions
 from sandbox.cli import main
+from sandbox.clickhouse import versions as clickhouse_versions
 from sandbox.launch import running_clickhouse
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.generator import Bill, example_patterns
-from sandbox.recorded import RecordedBill
-from sandbox.traps import TRAPS
-from sandbox.wire import cost_of
+from sandbox.bill.generator import Bill, example_patterns
+from sandbox.bill.recorded import RecordedBill
+from sandbox.bill.traps import TRAPS
+from sandbox.bill.wire import cost_of
 
 MONTH = "2026-09"
 FIELD_COUNT = 31

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.clickhouse.proxy import Proxy, parse_proxy_fault
 from sandbox.launch import RestartableClickHouse
-from sandbox.proxy import Proxy, parse_proxy_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

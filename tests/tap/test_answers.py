@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.recorded import empty_month_body
+from sandbox.bill.recorded import empty_month_body
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.answers import read_answer
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Handling, Kind

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from singer_sdk.exceptions import ConfigValidationError
 from tap.tap_runs import ENROLLMENT, NOW, Clock, run, settings
 
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
 from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.sources.ea.api_key import ApiKey, CredentialError, decrypt, encrypt, load_keys
 from tap_azure_ea_billing.sources.ea.key_command import main

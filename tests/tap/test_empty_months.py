@@ -9,7 +9,7 @@ import pytest
 from tap.scripted import scripted_api, scripted_settings
 from tap.tap_runs import NOW, catalog, partition, run, settings
 
-from sandbox.recorded import empty_month_body
+from sandbox.bill.recorded import empty_month_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tap.scripted import scripted_api, scripted_settings
 from tap.tap_runs import run
 
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
 from tap_azure_ea_billing.sources.ea.masking import KeyMask
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tap.scripted import scripted_api, scripted_settings
 from tap.tap_runs import NOW, run
 
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
 from tap_azure_ea_billing.records import RecordMaker, record_lines
 from tap_azure_ea_billing.sources.ea.answers import RawRow, read_answer
 from tap_azure_ea_billing.sources.ea.names import API_NAMES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from sandbox.keys import make_key
+from sandbox.api.keys import make_key
 from sandbox.launch import running_api
 from tap_azure_ea_billing.tap import TapAzureEABilling
 

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame  # type: ignore[import-untyped]
 
-from sandbox.clickhouse_engine import Request
-from sandbox.clickhouse_errors import ClickHouseError
+from sandbox.clickhouse.engine import Request
+from sandbox.clickhouse.errors import ClickHouseError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

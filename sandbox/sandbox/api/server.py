@@ -18,8 +18,8 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox import keys
-from sandbox.answers import (
+from sandbox.api import keys
+from sandbox.api.answers import (
     Answer,
     csv_rows_answer,
     empty_month_answer,
@@ -31,15 +31,15 @@ from sandbox.answers import (
     page_answer,
     throttled_answer,
 )
-from sandbox.faults import LINK_NAMES, Fault, FaultPlan
-from sandbox.recorded import ENROLLMENT as RECORDED_ENROLLMENT
+from sandbox.api.faults import LINK_NAMES, Fault, FaultPlan
+from sandbox.bill.recorded import ENROLLMENT as RECORDED_ENROLLMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
-    from sandbox.store import PageStore
-    from sandbox.wire import PagedBill
+    from sandbox.api.store import PageStore
+    from sandbox.bill.wire import PagedBill
 
 _USAGE_PATH = re.compile(r"/rest/(?P<enrollment>[^/]+)/usage-report/paginatedV3")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")

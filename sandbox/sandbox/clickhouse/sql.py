@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.clickhouse_errors import ClickHouseError
+from sandbox.clickhouse.errors import ClickHouseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from chdb import ChdbError
 from chdb.session import Session
 
-from sandbox.clickhouse_errors import ClickHouseError, from_engine
-from sandbox.clickhouse_sql import Statement, quote, read_statement
+from sandbox.clickhouse.errors import ClickHouseError, from_engine
+from sandbox.clickhouse.sql import Statement, quote, read_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CLUSTER = Path(__file__).with_name("clickhouse_cluster.xml")
+_CLUSTER = Path(__file__).with_name("cluster.xml")
 _SEVERAL_SESSIONS = hasattr(Session, "send_insert")
 _SYNC_AT_END = re.compile(rb"\s+SYNC\s*\Z", re.IGNORECASE)
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

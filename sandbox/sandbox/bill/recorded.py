@@ -7,7 +7,7 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sandbox.wire import PagedBill, Row, encode
+from sandbox.bill.wire import PagedBill, Row, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ MONTH = "2017-03"
 
 def empty_month_body() -> bytes:
     """Return the API's recorded CSV answer for a month without usage."""
-    return files("sandbox").joinpath("recorded_empty_month.csv").read_bytes()
+    return files("sandbox.bill").joinpath("recorded_empty_month.csv").read_bytes()
 
 
 class RecordedBill(PagedBill):
@@ -27,7 +27,7 @@ class RecordedBill(PagedBill):
     def __init__(self, page_size: int = 500) -> None:
         """Read the recorded rows, with numbers exactly as written."""
         super().__init__(ENROLLMENT, page_size)
-        text = files("sandbox").joinpath("recorded_rows.json").read_text(encoding="utf-8-sig")
+        text = files("sandbox.bill").joinpath("recorded_rows.json").read_text(encoding="utf-8-sig")
         records = json.loads(text, parse_float=Decimal)
         self._rows: list[Row] = [{field: encode(value) for field, value in record.items()} for record in records]
 

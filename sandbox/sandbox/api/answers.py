@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
-from sandbox.recorded import empty_month_body
+from sandbox.bill.recorded import empty_month_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

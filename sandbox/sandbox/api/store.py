@@ -12,11 +12,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from sandbox.wire import EXACT, PageContent
+from sandbox.bill.wire import EXACT, PageContent
 
 if TYPE_CHECKING:
-    from sandbox.wire import PagedBill
+    from sandbox.bill.wire import PagedBill
 
+_BILL = Path(__file__).parents[1] / "bill"
 _SOURCES = ("wire.py", "catalogue.py", "estate.py", "traps.py", "generator.py", "recorded.py", "recorded_rows.json")
 
 
@@ -31,7 +32,7 @@ class PageStore:
         """Use a folder, which is made when the first page is kept."""
         digest = blake2b(digest_size=6)
         for name in _SOURCES:
-            digest.update(Path(__file__).with_name(name).read_bytes())
+            digest.update((_BILL / name).read_bytes())
         self._folder = folder
         self._fingerprint = digest.hexdigest()
 

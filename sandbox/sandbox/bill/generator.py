@@ -12,9 +12,9 @@ from datetime import date
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from sandbox.estate import Estate, Resource, example_patterns
-from sandbox.traps import CYCLE, IDENTICAL, TRAPS, Trap
-from sandbox.wire import PagedBill, Row, number_text
+from sandbox.bill.estate import Estate, Resource, example_patterns
+from sandbox.bill.traps import CYCLE, IDENTICAL, TRAPS, Trap
+from sandbox.bill.wire import PagedBill, Row, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ _RE_RATE_EVERY = 16
 
 
 class Bill(PagedBill):
-    """The bill of one enrollment: realistic rows with the traps of `sandbox.traps`.
+    """The bill of one enrollment: realistic rows with the traps of `sandbox.bill.traps`.
 
     Revision 0 is a month as first served. Each later one leaves out one row in 97, adds one in 50 for each
     revision at the end, and reprices one in 16; all else stays unchanged.

@@ -1,4 +1,4 @@
-"""Which usage request meets which fault, from `503@2`, `429=date:1%0.1` or `csv/2026-09`; `api` acts."""
+"""Which usage request meets which fault, from `503@2`, `429=date:1%0.1` or `csv/2026-09`; `server` acts."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.clickhouse_http import read_body
+from sandbox.clickhouse.http import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Older engines, each in its own environment below `.cache/engines`, created on demand and run in our place.
 
-Two versions of chdb can't be in one environment. What runs there is `sandbox.clickhouse` and what it imports, which
-needs nothing beyond `engines/VERSION.lock`.
+Two versions of chdb can't be in one environment. What runs there is `sandbox.clickhouse.server` and what it imports,
+which needs nothing beyond `engines/VERSION.lock`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_CACHE = _PACKAGE.parents[1] / ".cache" / "engines"
+_CACHE = _PACKAGE.parents[2] / ".cache" / "engines"
 
 OLDER = tuple(sorted(lock.stem for lock in (_PACKAGE / "engines").glob("*.lock")))
 """ClickHouse versions besides the one in this environment."""
@@ -47,10 +47,10 @@ def environment(version: str) -> Path:
 
 
 def run_in_place(version: str, port: int, folder: Path, user: str, password: str) -> None:
-    """Continue as `sandbox.clickhouse.serve` with an older engine; never return."""
+    """Continue as `sandbox.clickhouse.server.serve` with an older engine; never return."""
     python = str(environment(version))
-    variables = os.environ | {"PYTHONPATH": str(_PACKAGE.parent), "SANDBOX_CLICKHOUSE_PASSWORD": password}
-    arguments = [python, "-m", "sandbox.clickhouse", str(port), str(folder), user]
+    variables = os.environ | {"PYTHONPATH": str(_PACKAGE.parents[1]), "SANDBOX_CLICKHOUSE_PASSWORD": password}
+    arguments = [python, "-m", "sandbox.clickhouse.server", str(port), str(folder), user]
     os.execve(python, arguments, variables)  # noqa: S606 - our own program, without a shell
 
 

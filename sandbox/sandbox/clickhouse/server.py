@@ -16,9 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.clickhouse_engine import Engine
-from sandbox.clickhouse_errors import ClickHouseError
-from sandbox.clickhouse_http import credentials, read_body, request_from
+from sandbox.clickhouse.engine import Engine
+from sandbox.clickhouse.errors import ClickHouseError
+from sandbox.clickhouse.http import credentials, read_body, request_from
 
 
 def serve(port: int, folder: Path, user: str, password: str) -> None:
@@ -129,5 +129,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: only errors are logged."""
 
 
-if __name__ == "__main__":  # how an older engine's environment runs it (`clickhouse_versions`)
+if __name__ == "__main__":  # how an older engine's environment runs it (`versions`)
     serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], os.environ["SANDBOX_CLICKHOUSE_PASSWORD"])

@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from sandbox.catalogue import APPLICATIONS, DEPARTMENTS, ENVIRONMENTS, METERS, NAMESPACE, REGIONS, Meter
-from sandbox.wire import Row, encode
+from sandbox.bill.catalogue import APPLICATIONS, DEPARTMENTS, ENVIRONMENTS, METERS, NAMESPACE, REGIONS, Meter
+from sandbox.bill.wire import Row, encode
 
 RESOURCE_COUNT = 800
 SUBSCRIPTION_COUNT = 30

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from sandbox.wire import Row, encode
+from sandbox.bill.wire import Row, encode
 
 Change = Callable[[Row, date], None]
 

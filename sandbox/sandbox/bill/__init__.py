@@ -1,0 +1,1 @@
+"""The simulated bill: an estate, its usage rows, and every trap of the source."""
