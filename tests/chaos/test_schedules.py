@@ -1,6 +1,6 @@
-"""The literal command and its programs while faults strike: a fixed list of schedules, in which every kind is drawn.
+"""The literal command and its programs while faults strike: a fixed list of schedules, in which every family strikes.
 
-`script/chaos --seed 1 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
+`script/chaos --seed 129 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from chaos.summary import Outcome, never_hit, table
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEED = 1
-SCHEDULES = [draw(SEED, number) for number in range(math.ceil(len(KINDS) / CARDS))]
+SEED = 129
+"""Of those seeds whose first four schedules have every family of faults, one that needs few runs."""
+DECK = [draw(SEED, number) for number in range(math.ceil(len(KINDS) / CARDS))]
+SCHEDULES = DECK[:4]
 
 
 def test_a_schedule_is_the_same_each_time_and_a_deck_has_every_kind() -> None:
-    assert [draw(SEED, number) for number in range(len(SCHEDULES))] == SCHEDULES
+    assert [draw(SEED, number) for number in range(len(DECK))] == DECK
     assert draw(SEED, 3) != draw(SEED + 1, 3)
-    drawn = Counter(strike.kind for schedule in SCHEDULES for step in schedule.steps for strike in step.strikes)
+    drawn = Counter(strike.kind for schedule in DECK for step in schedule.steps for strike in step.strikes)
     assert set(drawn) == set(KINDS)
 
 
@@ -52,6 +54,7 @@ def test_a_wrong_clock_is_wrong_for_the_time_of_day_only(tmp_path: Path, clock: 
     assert slept >= 0.01
 
 
+@pytest.mark.timeout(1800)
 def test_no_row_is_lost_whatever_strikes() -> None:
     outcomes = list(run_schedules(SCHEDULES, jobs=2))
     print(table(outcomes))  # noqa: T201 - pytest shows it where the test fails

@@ -41,8 +41,8 @@ def load(project: Project, database: str, lines: Path, output: str, loader: str)
     server.execute(f"CREATE TABLE {database}.d_application_tag ENGINE = Memory AS SELECT * FROM {tags}")  # noqa: S608
     address = {"host": server.host, "port": server.port, "username": server.user, "database": database}
     mapper_config = {"output": output, "clickhouse": {**address, "password": server.password}}
-    # target-clickhouse puts the password into a URL as it is.
-    password = quote(server.password) if output == "records" else server.password
+    # target-clickhouse puts the password into a URL unquoted; our loader doesn't.
+    password = quote(server.password) if loader == "target-clickhouse" else server.password
     arguments: dict[str, Path] = {}
     configs: dict[str, dict[str, Any]] = {"mapper": mapper_config, "loader": {**address, "password": password}}
     for name, config in configs.items():
