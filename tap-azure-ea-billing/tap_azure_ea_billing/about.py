@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema
+from singer_sdk.singerlib.schema import resolve_schema_references
 from typing_extensions import override
 
 from tap_azure_ea_billing.config import AzureApiConfig
@@ -36,10 +37,7 @@ class _PlainSchema(GenerateJsonSchema):
 
 def settings_schema() -> dict[str, Any]:
     """Return the JSON Schema of the settings, in the form that singer-sdk reads."""
-    schema = AzureApiConfig.model_json_schema(schema_generator=_PlainSchema)
-    definitions = schema.pop("$defs", {})
-    enrollments = schema["properties"]["enrollments"]
-    enrollments["items"] = definitions["Enrollment"]
+    schema = resolve_schema_references(AzureApiConfig.model_json_schema(schema_generator=_PlainSchema))
     return {"type": "object", "properties": schema["properties"], "required": schema["required"]}
 
 

@@ -5,10 +5,47 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from tap_azure_ea_billing.sources import SOURCES
 from tap_azure_ea_billing.sources.ea.settings import EASettings
+from tap_azure_ea_billing.sources.settings import SettingsGroup
+
+
+class BatchEncoding(SettingsGroup):
+    """How BATCH files are written."""
+
+    format: Literal["arrow"] = Field(title="Format", description="`arrow`: Arrow IPC files.")
+
+
+class BatchStorage(SettingsGroup):
+    """Where BATCH files are written."""
+
+    root: str = Field(
+        title="Root",
+        description="Folder on this machine, as a path or a `file://` URL.",
+    )
+    prefix: str = Field(
+        default="usage_details-", title="Prefix", description="How the names of the files begin.", pattern=r"^[^/]*$"
+    )
+
+    @field_validator("root")
+    @classmethod
+    def _folder_is_here(cls, root: str) -> str:
+        if "://" in root and not root.startswith("file:///"):
+            message = "it must be a folder on this machine"
+            raise ValueError(message)
+        return root
+
+
+class BatchConfig(SettingsGroup):
+    """singer-sdk's setting for BATCH messages."""
+
+    encoding: BatchEncoding = Field(title="Encoding", description="How the files are written.")
+    storage: BatchStorage = Field(title="Storage", description="Where the files are written.")
+    batch_size: int = Field(default=50_000, ge=1, title="Batch size", description="Rows of a file.")
 
 
 class AzureApiConfig(EASettings):
@@ -16,6 +53,16 @@ class AzureApiConfig(EASettings):
 
     A source that has settings of its own adds their group to the base classes.
     """
+
+    batch_config: BatchConfig | None = Field(
+        default=None,
+        title="Batches",
+        description=(
+            "Usage rows go to Arrow files (`encoding.format` `arrow`) of `batch_size` rows in a folder "
+            "(`storage.root`), which BATCH messages name and the reader deletes, where the source has rows in columns. "
+            "RECORDs are written by default, and where stream maps are set."
+        ),
+    )
 
     @field_validator("source")
     @classmethod

@@ -72,7 +72,19 @@ USAGE_FIELDS = (
     Field("resource_group", "string", "Resource group"),
 )
 
-_ENROLLMENT = Field("enrollment_number", "string", "Number of the Enterprise Agreement enrollment", nullable=False)
+_ENROLLMENT = Field(
+    "enrollment_number",
+    "string",
+    "Billing account: the number of an Enterprise Agreement enrollment, the id of a Customer Agreement's account or "
+    "profile, or another scope, as in the settings",
+    nullable=False,
+)
+_DATASET = Field(
+    "dataset",
+    "string",
+    "`actual` (charges as billed) or `amortized` (commitments spread over their use); never to be added up",
+    nullable=False,
+)
 _MONTH = Field("billing_month", "string", "First day of the month that was asked for", format="date", nullable=False)
 _SNAPSHOT = Field(
     "snapshot_at",
@@ -84,22 +96,50 @@ _SNAPSHOT = Field(
 
 USAGE_KEY_FIELDS = (
     _ENROLLMENT,
+    _DATASET,
     _MONTH,
     _SNAPSHOT,
     Field("row_number", "integer", "Position in the month, from 1, in the order received", nullable=False),
 )
 USAGE_ADDED_FIELDS = (
-    Field("billing_currency", "string", "Currency of the costs, ISO 4217, from the setting `currency`"),
-    Field("charge_type", "string", "Kind of charge, such as Usage; null where the API does not say"),
-    Field("extra", "string", "JSON text of the fields that this schema does not know; null if there are none"),
+    Field("billing_currency", "string", "Currency of the costs, ISO 4217"),
+    Field("charge_type", "string", "Kind of charge, such as Usage or Purchase; null where the source does not say"),
+    Field("extra", "string", "JSON text of the fields that have no column of their own; null if there are none"),
+    Field("pricing_model", "string", "How the charge is priced, such as OnDemand, Reservation, SavingsPlan or Spot"),
+    Field("frequency", "string", "How often the charge occurs: UsageBased, OneTime or Recurring"),
+    Field("publisher_type", "string", "Kind of publisher, such as Azure or Marketplace"),
+    Field("publisher_name", "string", "Publisher of a marketplace product"),
+    Field("reservation_id", "string", "Id of the reservation that was bought or covers the usage"),
+    Field("reservation_name", "string", "Its name"),
+    Field("benefit_id", "string", "Resource id of the reservation or savings plan"),
+    Field("benefit_name", "string", "Its name"),
+    Field("term", "string", "Term of what was bought, such as 12 or 36 (months)"),
+    Field("unit_price", "number", "Negotiated price of one unit, commitments ignored"),
+    Field("payg_price", "number", "List price of one unit"),
+    Field("part_number", "string", "Part number of the meter in the price sheet"),
+    Field("service_family", "string", "Family of the service, such as Compute"),
+    Field("product_order_id", "string", "Id of the product order"),
+    Field("product_order_name", "string", "Its name"),
+    Field("billing_profile_id", "string", "Id of the billing profile, or the enrollment"),
+    Field("billing_profile_name", "string", "Its name"),
+    Field("invoice_section_id", "string", "Id of the invoice section, or the department"),
+    Field("invoice_section_name", "string", "Its name"),
+    Field("invoice_id", "string", "Id of the invoice; blank in an open month"),
+    Field("exchange_rate", "number", "Rate from the pricing to the billing currency"),
+    Field("cost_in_usd", "number", "The same charge in US dollars, before tax"),
+    Field("pricing_currency", "string", "Currency of the price, ISO 4217"),
+    Field("availability_zone", "string", "Availability zone of the resource"),
+    Field("provider", "string", "Cloud that the charge is from, such as Azure"),
+    Field("run_id", "string", "Run of the export or report that the row is from"),
 )
 
 MONTH_FIELDS = (
     _ENROLLMENT,
+    _DATASET,
     _MONTH,
     _SNAPSHOT,
-    Field("source", "string", "API that the month was read from", nullable=False),
-    Field("page_count", "integer", "Pages with rows", nullable=False),
+    Field("source", "string", "Source that the month was read from", nullable=False),
+    Field("page_count", "integer", "Pages or files with rows", nullable=False),
     Field("row_count", "integer", "Usage rows of the month", nullable=False),
     Field("extended_cost", "number", "Exact decimal sum of the rows' costs, before tax", nullable=False),
     Field("started_at", "string", "When the first page was asked for, UTC", format="date-time", nullable=False),
@@ -109,6 +149,9 @@ MONTH_FIELDS = (
         "When the last page was read, UTC; null where `--test` cut the month short",
         format="date-time",
     ),
+    Field("run_id", "string", "Run of the export or report that was read; null where there is none"),
+    Field("blob_count", "integer", "Files that the run has; null where there are none"),
+    Field("byte_count", "integer", "Their size in bytes, as stored; null where there are none"),
 )
 
 

@@ -81,12 +81,14 @@ class Bookmark:
         snapshots: `snapshot_at` of the newest month, and of the earlier ones that were still open when they were read.
         newest: The latest `snapshot_at` of any month, kept for good; None if no run has noted one yet.
         row_counts: Rows of the last complete extraction of each month, kept for good.
+        runs: The run of the export that each month was last read from, where there is one; kept for good.
     """
 
     month: date
     snapshots: dict[date, datetime] = field(default_factory=dict)
     newest: datetime | None = None
     row_counts: dict[date, int] = field(default_factory=dict)
+    runs: dict[date, str] = field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
@@ -105,6 +107,7 @@ class Bookmark:
             snapshots,
             max([*snapshots.values(), *([_instant(noted)] if noted is not None else [])], default=None),
             {parse_month(month): int(rows) for month, rows in state.get("row_counts", {}).items()},
+            {parse_month(month): str(run) for month, run in state.get("runs", {}).items()},
         )
 
     def to_state(self) -> dict[str, Any]:
@@ -115,6 +118,8 @@ class Bookmark:
             "snapshots": {month.isoformat(): instant_text(moment) for month, moment in sorted(self.snapshots.items())},
             "row_counts": {month.isoformat(): rows for month, rows in sorted(self.row_counts.items())},
         }
+        if self.runs:
+            state["runs"] = {month.isoformat(): run for month, run in sorted(self.runs.items())}
         if self.newest is not None:
             state["newest_snapshot_at"] = instant_text(self.newest)
         return state
@@ -124,8 +129,8 @@ class Bookmark:
         return {self.month, *self.snapshots, *self.row_counts}
 
 
-def state_ahead(number: str, bookmark: Bookmark, now: datetime, max_skew: float) -> str | None:
-    """Return a sentence if an enrollment's state knows more of the time than this machine's clock."""
+def state_ahead(whose: str, bookmark: Bookmark, now: datetime, max_skew: float) -> str | None:
+    """Return a sentence if the state of a bill, named `whose`, knows more of the time than this machine's clock."""
     latest = now + timedelta(seconds=max_skew)
     by_the_clock = f"by this machine's clock it is {instant_text(now)}"
     if bookmark.newest is not None and bookmark.newest > latest:
@@ -134,18 +139,31 @@ def state_ahead(number: str, bookmark: Bookmark, now: datetime, max_skew: float)
         what = f"knows the month {label(newest_month)}"
     else:
         return None
-    return f"The state of enrollment {number} {what}, and {by_the_clock}: {_CURE}."
+    return f"The state of {whose} {what}, and {by_the_clock}: {_CURE}."
 
 
 def completed(
-    bookmark: Bookmark | None, month: date, snapshot_at: datetime, restatement_days: int, rows: int
+    bookmark: Bookmark | None,
+    month: date,
+    snapshot_at: datetime,
+    restatement_days: int,
+    rows: int,
+    *,
+    run_id: str | None = None,
 ) -> Bookmark:
     """Return the bookmark after a month was completed; neither the newest month nor the newest instant goes back."""
+    runs = {**(bookmark.runs if bookmark else {}), month: run_id}
     newest_month = max(bookmark.month, month) if bookmark else month
     snapshots = {**(bookmark.snapshots if bookmark else {}), month: snapshot_at}
     kept = {m: s for m, s in snapshots.items() if m == newest_month or s < closes_at(m, restatement_days)}
     newest = max(snapshot_at, bookmark.newest) if bookmark and bookmark.newest else snapshot_at
-    return Bookmark(newest_month, kept, newest, {**(bookmark.row_counts if bookmark else {}), month: rows})
+    return Bookmark(
+        newest_month,
+        kept,
+        newest,
+        {**(bookmark.row_counts if bookmark else {}), month: rows},
+        {month: run for month, run in runs.items() if run is not None},
+    )
 
 
 def months_to_extract(
@@ -164,8 +182,27 @@ def months_to_extract(
     ]
 
 
+def months_with_news(bookmark: Bookmark | None, first: date, last: date, runs: Mapping[date, str]) -> list[date]:
+    """Return the months whose run is another one than was last read, oldest first.
+
+    Args:
+        bookmark: What was read; None if nothing was.
+        first: No month before it is read.
+        last: None after it.
+        runs: The id of the run that holds each month now.
+    """
+    return [
+        month
+        for month in months_between(first, last)
+        if month in runs and (bookmark is None or bookmark.runs.get(month) != runs[month])
+    ]
+
+
 class Instants:
     """Gives each extraction of a run an instant of its own, later than all those before it even if the clock went back.
+
+    Two extractions of a month lie a whole second apart: they are of different datasets, and some targets drop what is
+    finer.
 
     Args:
         newest: Latest instant of the runs before, None if there is none.
@@ -174,13 +211,15 @@ class Instants:
     def __init__(self, newest: datetime | None) -> None:
         """Begin after the runs before."""
         self._earliest = newest + _STEP_BETWEEN_RUNS if newest else None
+        self._earliest_of: dict[date, datetime] = {}
 
-    def take(self, now: datetime) -> datetime:
-        """Return the `snapshot_at` of an extraction that starts now, to the millisecond."""
+    def take(self, month: date, now: datetime) -> datetime:
+        """Return the `snapshot_at` of a month's extraction that starts now, to the millisecond."""
         now = now.astimezone(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        taken = now if self._earliest is None else max(now, self._earliest)
+        taken = max(now, self._earliest or now, self._earliest_of.get(month, now))
         self._earliest = taken + _STEP_IN_A_RUN
+        self._earliest_of[month] = taken + _STEP_BETWEEN_RUNS
         return taken
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
 
     from tap_azure_ea_billing.sources.source import MonthTotal
 
@@ -19,17 +18,13 @@ class Progress:
 
     Args:
         logger: Where the lines go.
-        context: enrollment_number and billing_month.
-        currency: Currency of the cost.
+        where: Whose month.
         every: Seconds between two lines.
     """
 
-    def __init__(
-        self, logger: logging.Logger, context: Mapping[str, str], currency: str, every: float = EVERY_SECONDS
-    ) -> None:
+    def __init__(self, logger: logging.Logger, where: str, every: float = EVERY_SECONDS) -> None:
         self._logger = logger
-        self._where = f"Enrollment {context['enrollment_number']}, month {context['billing_month'][:7]}"
-        self._currency = currency
+        self._where = where
         self._every = every
         self._started = self._reported = time.monotonic()
 
@@ -47,12 +42,11 @@ class Progress:
     def _line(self, what: str, total: MonthTotal, now: float) -> None:
         rate = total.rows / max(now - self._started, 1e-6)
         self._logger.info(
-            "%s: %s %d pages, %d rows, %.0f rows/s, cost %s %s.",
+            "%s: %s %d pages, %d rows, %.0f rows/s, cost %s.",
             self._where,
             what,
             total.pages,
             total.rows,
             rate,
-            f"{total.cost:.2f}",
-            self._currency,
+            " ".join([f"{total.cost:.2f}", *sorted(total.currencies)]),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_azure_ea_billing import months
+from tap_azure_ea_billing.batch_files import BatchFiles
 from tap_azure_ea_billing.errors import SettingsError
 from tap_azure_ea_billing.sources import SOURCES
 
@@ -26,6 +27,7 @@ class Run:
         logger: The plugin's log.
         settings: Valid settings; absent in discovery, which needs none.
         source: Where the bills are read; likewise.
+        batch_files: Where rows go that need not be RECORDs; None if all must be.
         under_way: Enrollment and month that is being read, '' between two of them.
     """
 
@@ -33,12 +35,15 @@ class Run:
     logger: logging.Logger
     settings: AzureApiConfig = field(init=False)
     source: Source = field(init=False)
+    batch_files: BatchFiles | None = field(init=False, default=None)
     under_way: str = field(init=False, default="")
 
     def configure(self, settings: AzureApiConfig) -> list[str]:
         """Take the settings and make the source; return a sentence for each error."""
         month = months.current_month(self.clock())
         self.settings = settings
+        if (batches := settings.batch_config) is not None:
+            self.batch_files = BatchFiles(batches.storage.root, batches.storage.prefix, batches.batch_size)
         errors = [
             f"Setting `{name}` ({text}) lies in the future: the month is {months.label(month)}."
             for name, text in (("start_date", settings.start_date), ("end_date", settings.end_date))

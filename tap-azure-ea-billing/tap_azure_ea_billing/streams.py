@@ -7,7 +7,7 @@ then writes STATE.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
@@ -18,7 +18,7 @@ from tap_azure_ea_billing.months import Instants
 from tap_azure_ea_billing.progress import Progress
 from tap_azure_ea_billing.records import RecordMaker
 from tap_azure_ea_billing.sdk import BillStream, PageStream
-from tap_azure_ea_billing.sources.source import MonthQuery
+from tap_azure_ea_billing.sources.source import DATASETS, MonthQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,12 +40,33 @@ class UnusableStateError(OperatorError):
     """The state is unreadable, or knows more of the time than this machine's clock."""
 
 
+class Bill(NamedTuple):
+    """Whose bill is read, and which: the partitions of the state."""
+
+    enrollment_number: str
+    dataset: str = DATASETS[0]
+
+    def partition(self) -> dict[str, str]:
+        """Return what distinguishes its state, which names no dataset unless it is another one than the first."""
+        return {name: value for name, value in self._asdict().items() if value != DATASETS[0]}
+
+    def named(self) -> str:
+        """Return its name within a sentence."""
+        return f"enrollment {self.enrollment_number}" + (f" ({self.dataset})" if self.dataset != DATASETS[0] else "")
+
+    @override
+    def __str__(self) -> str:
+        """Return its name at the start of a sentence."""
+        return f"E{self.named()[1:]}"
+
+
 @dataclass
 class Extraction:
     """One extraction of one month.
 
     Attributes:
-        context: enrollment_number, billing_month, snapshot_at: what singer-sdk calls the stream's context.
+        bill: Whose.
+        context: enrollment_number, dataset, billing_month, snapshot_at: what singer-sdk calls the stream's context.
         month: The billing month.
         started_at: When the source was asked for it.
         snapshot_at: The extraction's time stamp.
@@ -53,6 +74,7 @@ class Extraction:
         whole: Whether it was read to its end.
     """
 
+    bill: Bill
     context: dict[str, str]
     month: date
     started_at: datetime
@@ -71,7 +93,7 @@ class BillingMonths(BillStream):
 
     name = "billing_months"
     schema: ClassVar[dict[str, Any]] = MONTH_SCHEMA
-    primary_keys = ("enrollment_number", "billing_month", "snapshot_at")
+    primary_keys = ("enrollment_number", "dataset", "billing_month", "snapshot_at")
     replication_key = "billing_month"
     # The bookmark is good after each month; one that is extracted again is older than it, which is no sorting error.
     is_sorted = True
@@ -80,7 +102,8 @@ class BillingMonths(BillStream):
     def __init__(self, tap: Tap, run: Run) -> None:
         super().__init__(tap)
         self._run = run
-        self._bookmarks: dict[str, Bookmark | None] | None = None
+        self._bookmarks: dict[Bill, Bookmark | None] | None = None
+        self._instants: dict[str, Instants] = {}
 
     @property
     def usage(self) -> UsageDetails:
@@ -90,8 +113,8 @@ class BillingMonths(BillStream):
     @property
     @override
     def partitions(self) -> list[dict[str, Any]]:
-        """The enrollments, each of which has a state of its own."""
-        return [{"enrollment_number": number} for number in self._run.settings.enrollment_numbers()]
+        """The datasets of the enrollments, each of which has a state of its own."""
+        return [bill.partition() for bill in self._bills()]
 
     @override
     def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
@@ -105,15 +128,14 @@ class BillingMonths(BillStream):
         Raises:
             NothingFoundError: The source knows none of the months of a run without state.
         """
-        number = (context or {})["enrollment_number"]
+        bill = Bill(**(context or {}))
         if self._bookmarks is None:
             self._bookmarks = self._read_bookmarks()
-        bookmark = self._bookmarks.get(number)
+        bookmark = self._bookmarks.get(bill)
         afresh = bookmark is None or self.takes_no_notice_of_state
-        instants = Instants(bookmark.newest if bookmark else None)
         held: list[Extraction] | None = [] if afresh else None
-        for month in self._plan(number, None if afresh else bookmark)[: self.most_records]:
-            extraction = self._open(number, month, bookmark, instants)
+        for month in self._plan(bill, None if afresh else bookmark)[: self.most_records]:
+            extraction = self._open(bill, month, bookmark)
             absence = extraction.reading.absence
             if held is not None and absence is not None and absence.unknown:
                 held.append(extraction)  # neither written nor remembered before one month proves the number right
@@ -123,70 +145,86 @@ class BillingMonths(BillStream):
                 bookmark = self._remember(context, bookmark, each)
             held = None
         if held and absence is not None:
-            raise _nothing_found(number, held[0].month, held[-1].month, absence)
+            raise _nothing_found(bill, held[0].month, held[-1].month, absence)
 
-    def _plan(self, number: str, bookmark: Bookmark | None) -> list[date]:
+    def _bills(self) -> list[Bill]:
+        settings = self._run.settings
+        return [Bill(number, name) for name in settings.chosen_datasets() for number in settings.enrollment_numbers()]
+
+    def _plan(self, bill: Bill, bookmark: Bookmark | None) -> list[date]:
         settings = self._run.settings
         now = self._run.clock()
-        last = self._run.last_month()
-        planned = months.months_to_extract(bookmark, settings.first_month(), last, now, settings.restatement_days)
+        first, last = settings.first_month(), self._run.last_month()
+        runs = self._run.source.runs(*bill)
+        if runs is None:
+            planned = months.months_to_extract(bookmark, first, last, now, settings.restatement_days)
+        else:
+            self._warn_of_gaps(bill, [m for m in months.months_between(first, last) if m not in runs], now)
+            planned = months.months_with_news(bookmark, first, last, runs)
         if planned:
-            self.log("Enrollment %s: months to read: %s.", number, ", ".join(map(months.label, planned)))
+            self.log("%s: months to read: %s.", bill, ", ".join(map(months.label, planned)))
         else:
             newest = f", which was read up to {months.label(bookmark.month)}" if bookmark else ""
-            self.log("Enrollment %s%s: no month to read up to %s.", number, newest, months.label(last))
+            self.log("%s%s: no month to read up to %s.", bill, newest, months.label(last))
         return planned
 
-    def _read_bookmarks(self) -> dict[str, Bookmark | None]:
+    def _warn_of_gaps(self, bill: Bill, without_run: list[date], now: datetime) -> None:
+        """Name the months that are over and of which there is no run."""
+        if over := [months.label(month) for month in without_run if month < months.current_month(now)]:
+            self.logger.warning("%s: there is no finished run for %s; nothing is read for it.", bill, ", ".join(over))
+
+    def _read_bookmarks(self) -> dict[Bill, Bookmark | None]:
         """Return what the state remembers of every enrollment, before anything is read for any of them.
 
         Raises:
             UnusableStateError: It is unreadable, or knows more of the time than this machine's clock.
         """
-        bookmarks = {}
+        bookmarks: dict[Bill, Bookmark | None] = {}
         numbers = self._run.settings.enrollment_numbers()
         for partition in self.stream_state.get("partitions", []):
-            number = partition.get("context", {}).get("enrollment_number")
-            if number not in numbers:
+            context = partition.get("context", {})
+            if context.get("enrollment_number") not in numbers:
                 continue
+            bill = Bill(**context)
             try:
                 bookmark = months.Bookmark.from_state(partition)
             except (ValueError, TypeError, AttributeError) as error:
-                message = (
-                    f"The state of enrollment {number} is unreadable ({error}): correct it or start without state."
-                )
+                message = f"The state of {bill.named()} is unreadable ({error}): correct it or start without state."
                 raise UnusableStateError(message) from None
             skew = self._run.settings.max_clock_skew
-            ahead = bookmark and months.state_ahead(number, bookmark, self._run.clock(), skew)
+            ahead = bookmark and months.state_ahead(bill.named(), bookmark, self._run.clock(), skew)
             if ahead:
                 raise UnusableStateError(ahead)
-            bookmarks[number] = bookmark
+            bookmarks[bill] = bookmark
+        for number in numbers:
+            known = [found.newest for bill, found in bookmarks.items() if bill.enrollment_number == number and found]
+            self._instants[number] = Instants(max(filter(None, known), default=None))
         return bookmarks
 
-    def _open(self, number: str, month: date, bookmark: Bookmark | None, instants: Instants) -> Extraction:
+    def _open(self, bill: Bill, month: date, bookmark: Bookmark | None) -> Extraction:
         """Begin to read a month."""
-        self._run.under_way = f"enrollment {number}, month {months.label(month)}"
+        self._run.under_way = f"{bill.named()}, month {months.label(month)}"
         started_at = self._run.clock()
-        snapshot_at = instants.take(started_at)
+        snapshot_at = self._instants[bill.enrollment_number].take(month, started_at)
         context = {
-            "enrollment_number": number,
+            **bill._asdict(),
             "billing_month": month.isoformat(),
             "snapshot_at": months.instant_text(snapshot_at),
         }
         may_be_empty = month in self._run.settings.accepted_empty()
         query = MonthQuery(
-            number,
+            bill.enrollment_number,
             month,
+            bill.dataset,
             rows_before=bookmark.row_counts.get(month, 0) if bookmark and not may_be_empty else 0,
             doubt_empty=month < months.current_month(started_at) and not may_be_empty,
             in_turn=self.most_records is not None,
         )
-        return Extraction(context, month, started_at, snapshot_at, self._run.source.read(query))
+        return Extraction(bill, context, month, started_at, snapshot_at, self._run.source.read(query))
 
     def _month_row(self, extraction: Extraction) -> Iterable[Record]:
         """Have a month's rows written, or counted if nobody selected them, and yield its own row."""
-        currency = self._run.settings.currency_of(extraction.context["enrollment_number"])
-        progress = Progress(self.logger, extraction.context, currency)
+        progress = Progress(self.logger, f"{extraction.bill}, month {months.label(extraction.month)}")
         total = extraction.reading.total
         if self.usage.selected:
             self.usage.write(extraction, progress)
@@ -203,18 +241,21 @@ class BillingMonths(BillStream):
             "extended_cost": total.cost,
             "started_at": months.instant_text(extraction.started_at),
             "completed_at": months.instant_text(self._run.clock()) if extraction.whole else None,
+            "run_id": extraction.reading.run_id,
+            "blob_count": extraction.reading.blob_count,
+            "byte_count": extraction.reading.byte_count,
         }
 
     def _warn(self, extraction: Extraction) -> None:
-        number, month = extraction.context["enrollment_number"], months.label(extraction.month)
+        bill, month = extraction.bill, months.label(extraction.month)
         absence, total = extraction.reading.absence, extraction.reading.total
         if absence is not None and extraction.month < months.current_month(self._run.clock()):
-            self.logger.warning("Enrollment %s, month %s is over and has no usage (%s).", number, month, absence.reason)
+            self.logger.warning("%s, month %s is over and has no usage (%s).", bill, month, absence.reason)
         if total.unreadable_costs:
             self.logger.warning(
-                "Enrollment %s, month %s: %d rows have no cost that is a number; they are written unchanged and "
+                "%s, month %s: %d rows have no cost that is a number; they are written unchanged and "
                 "count nothing in the month's sum.",
-                number,
+                bill,
                 month,
                 total.unreadable_costs,
             )
@@ -223,8 +264,8 @@ class BillingMonths(BillStream):
         """Write STATE after a month; singer-sdk asks for the next record only when the month row was written."""
         if extraction.whole:
             days = self._run.settings.restatement_days
-            rows = extraction.reading.total.rows
-            bookmark = months.completed(bookmark, extraction.month, extraction.snapshot_at, days, rows)
+            rows, run_id = extraction.reading.total.rows, extraction.reading.run_id
+            bookmark = months.completed(bookmark, extraction.month, extraction.snapshot_at, days, rows, run_id=run_id)
         self.replace_bookmark(context, bookmark.to_state() if bookmark is not None else {})
         self._run.under_way = ""
         return bookmark
@@ -235,7 +276,7 @@ class UsageDetails(PageStream):
 
     name = "usage_details"
     schema: ClassVar[dict[str, Any]] = USAGE_SCHEMA
-    primary_keys = ("enrollment_number", "billing_month", "snapshot_at", "row_number")
+    primary_keys = ("enrollment_number", "dataset", "billing_month", "snapshot_at", "row_number")
     replication_key = "billing_month"
     parent_stream_type = BillingMonths
     state_partitioning_keys = ()  # what was read is remembered by month, with `billing_months`
@@ -256,13 +297,21 @@ class UsageDetails(PageStream):
         if self._under_way is None:
             return ()
         extraction, progress = self._under_way
-        maker = RecordMaker(**extraction.context, columns=self._run.source.columns, deselected=self.deselected())
+        columns = self._run.source.columns
+        maker = RecordMaker(**extraction.context, columns=columns, deselected=self.deselected())
+        files = self._run.batch_files if self.can_write_files() else None
         written = 0
         for batch in extraction.batches():
             wanted = len(batch)
+            frame = batch.frame() if files is not None and wanted else None
             if self.most_records is not None:  # `--test`
                 wanted = min(wanted, self.most_records - written)
-            self.write_page(maker.records(batch.rows(wanted), written + 1))
+            if files is not None and frame is not None:
+                for path in files.write(frame.head(wanted), extraction.context, written + 1, self.deselected()):
+                    self.write_file(files.encoding, path)
+                self.count(wanted)
+            else:
+                self.write_page(maker.records(batch.rows(wanted), written + 1))
             written += wanted
             progress.report(extraction.reading.total)
             if wanted < len(batch):
@@ -270,8 +319,8 @@ class UsageDetails(PageStream):
         return ()
 
 
-def _nothing_found(number: str, first: date, last: date, absence: Absence) -> NothingFoundError:
+def _nothing_found(bill: Bill, first: date, last: date, absence: Absence) -> NothingFoundError:
     return NothingFoundError(
-        f"Enrollment {number}: {absence.unknown} for every month from {months.label(first)} to {months.label(last)}: "
+        f"{bill}: {absence.unknown} for every month from {months.label(first)} to {months.label(last)}: "
         f"{absence.advice}."
     )

@@ -18,10 +18,12 @@ from tap_azure_ea_billing.months import (
     label,
     months_between,
     months_to_extract,
+    months_with_news,
     next_month,
     parse_month,
 )
 
+MONTH = date(2026, 11, 1)
 DAYS = 10
 
 
@@ -141,16 +143,39 @@ def test_a_state_of_an_older_version_has_the_newest_instant_of_its_snapshots() -
 
 def test_a_later_snapshot_is_later_even_if_the_clock_went_back() -> None:
     newest = at("2026-11-23T06:00:00.250")
-    assert Instants(newest).take(at("2026-11-23T07:00:00.123456")) == at("2026-11-23T07:00:00.123")
-    assert Instants(newest).take(at("2026-11-23T05:00:00")) == at("2026-11-23T06:00:01.250")
-    assert Instants(newest).take(at("2026-11-23T06:00:00.250")) == at("2026-11-23T06:00:01.250")
-    assert Instants(None).take(at("2026-11-23T05:00:00")) == at("2026-11-23T05:00:00")
+    assert Instants(newest).take(MONTH, at("2026-11-23T07:00:00.123456")) == at("2026-11-23T07:00:00.123")
+    assert Instants(newest).take(MONTH, at("2026-11-23T05:00:00")) == at("2026-11-23T06:00:01.250")
+    assert Instants(newest).take(MONTH, at("2026-11-23T06:00:00.250")) == at("2026-11-23T06:00:01.250")
+    assert Instants(None).take(MONTH, at("2026-11-23T05:00:00")) == at("2026-11-23T05:00:00")
 
 
 def test_each_extraction_of_a_run_has_an_instant_of_its_own() -> None:
     instants = Instants(None)
-    taken = [instants.take(at(f"2026-11-23T05:00:00.{fraction}")) for fraction in ("0009", "001", "001", "000", "9")]
+    fractions = ("0009", "001", "001", "000", "9")
+    taken = [
+        instants.take(month, at(f"2026-11-23T05:00:00.{fraction}"))
+        for month, fraction in zip(months_between(date(2026, 1, 1), date(2026, 5, 1)), fractions, strict=True)
+    ]
     assert [instant_text(instant)[17:23] for instant in taken] == ["00.000", "00.001", "00.002", "00.003", "00.900"]
+
+
+def test_two_extractions_of_a_month_lie_a_second_apart_and_the_months_between_them_cost_no_time() -> None:
+    instants, now = Instants(None), at("2026-11-23T05:00:00")
+    in_order = [date(2026, month, 1) for month in (1, 2, 3, 1, 2, 3)]
+    taken = [instant_text(instants.take(month, now))[17:23] for month in in_order]
+    assert taken == ["00.000", "00.001", "00.002", "01.000", "01.001", "01.002"]
+
+
+def test_a_month_is_read_whose_run_is_another_one_than_was_last_read() -> None:
+    august, september, october = (date(2026, month, 1) for month in (8, 9, 10))
+    bookmark = completed(None, august, at("2026-09-20"), DAYS, 1, run_id="a")
+    bookmark = completed(bookmark, september, at("2026-10-20"), DAYS, 1)
+    assert Bookmark.from_state(bookmark.to_state()) == bookmark
+    runs = {august: "a", september: "b", october: "c"}
+    assert months_with_news(bookmark, august, october, runs) == [september, october]
+    assert months_with_news(bookmark, august, september, {**runs, august: "d"}) == [august, september]
+    assert months_with_news(None, august, september, runs) == [august, september]
+    assert months_with_news(bookmark, august, october, {}) == []
 
 
 def test_state_without_a_bookmark_is_none() -> None:
@@ -197,7 +222,7 @@ def test_any_runs_read_each_month_again_until_it_was_read_after_its_close(
         assert plan == sorted(set(plan))
         instants = Instants(bookmark.newest if bookmark else None)
         for month in plan[:stop]:
-            snapshot_at = instants.take(now)
+            snapshot_at = instants.take(month, now)
             assert month not in read_at or snapshot_at > read_at[month]
             read_at[month] = snapshot_at
             bookmark = completed(bookmark, month, snapshot_at, days, 1)

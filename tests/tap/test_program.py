@@ -39,7 +39,7 @@ def test_discovery_and_about_need_neither_network_nor_settings(tmp_path: Path) -
     streams = {stream["tap_stream_id"]: stream for stream in json.loads(texts[0])["streams"]}
     assert list(streams) == ["billing_months", "usage_details"]
     assert streams["usage_details"]["key_properties"] == [
-        *("enrollment_number", "billing_month", "snapshot_at", "row_number")
+        *("enrollment_number", "dataset", "billing_month", "snapshot_at", "row_number")
     ]
     assert {stream["replication_key"] for stream in streams.values()} == {"billing_month"}
     columns = streams["usage_details"]["schema"]["properties"]

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from sandbox.launch import Api
 
-MONTH = {"enrollment_number": ENROLLMENT, "billing_month": "2026-11-01"}
+MONTH = f"Enrollment {ENROLLMENT}, month 2026-11"
 
 
 def test_a_long_month_has_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    total = MonthTotal(pages=3, rows=1234, cost=Decimal("5.678"))
+    total = MonthTotal(pages=3, rows=1234, cost=Decimal("5.678"), currencies={"CNY"})
     logger = logging.getLogger("test")
-    often = Progress(logger, MONTH, "CNY", every=0)
+    often = Progress(logger, MONTH, every=0)
     often.report(total)
     often.report(total)
-    seldom = Progress(logger, MONTH, "CNY", every=3600)
+    seldom = Progress(logger, MONTH, every=3600)
     seldom.report(total)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
-    assert lines[0].startswith(f"Enrollment {ENROLLMENT}, month 2026-11: so far 3 pages, 1234 rows, ")
+    assert lines[0].startswith(f"{MONTH}: so far 3 pages, 1234 rows, ")
     assert lines[0].endswith(" rows/s, cost 5.68 CNY.")
 
 

@@ -209,7 +209,7 @@ def test_fields_that_are_not_selected_are_not_written(api: Api) -> None:
     rows = run(settings(api, start_date="2026-11"), catalog=chosen).records("usage_details")
     assert len(rows) == 120
     assert not {"tags", "additional_info", "extra", "date"} & rows[0].keys()
-    assert len(rows[0]) == 38 - 4
+    assert len(rows[0]) == 39 - 4
 
 
 def test_stream_maps_see_the_values_of_a_row(api: Api) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from tap_azure_ea_billing.months import parse_month
+from tap_azure_ea_billing.sources.source import DATASETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,9 @@ SECRET: dict[str, Any] = {"secret": True}
 LONGEST_SECONDS = 1e9
 """Thirty years: what is longer no clock or timer takes."""
 _LONGEST_DAYS = 100_000
+_ACCOUNT = r"^[A-Za-z0-9:_./-]+$"
 _CURRENCY = r"^[A-Z]{3}$"
-_MONTHS_APART = re.compile(r"[,\s]+")
+_APART = re.compile(r"[,\s]+")
 
 
 class SettingsGroup(BaseModel):
@@ -48,8 +50,8 @@ class Enrollment(SettingsGroup):
 
     enrollment_number: str = Field(
         title="Enrollment number",
-        description="Number of the Enterprise Agreement enrollment.",
-        pattern=r"^[A-Za-z0-9-]+$",
+        description="Billing account, as in the setting `enrollment_number`.",
+        pattern=_ACCOUNT,
     )
     api_key: SecretStr | None = Field(
         default=None,
@@ -76,8 +78,11 @@ class BillSettings(SettingsGroup):
     enrollment_number: str | None = Field(
         default=None,
         title="Enrollment number",
-        description="Number of the Enterprise Agreement enrollment. Required unless `enrollments` is set.",
-        pattern=r"^[A-Za-z0-9-]+$",
+        description=(
+            "Billing account: the number of an Enterprise Agreement enrollment, the id of a Customer Agreement's "
+            "account or billing profile, or a whole scope. Required unless `enrollments` is set."
+        ),
+        pattern=_ACCOUNT,
     )
     enrollments: tuple[Enrollment, ...] = Field(
         default=(),
@@ -92,6 +97,14 @@ class BillSettings(SettingsGroup):
         default="ea",
         title="Source",
         description="API to read: `ea`, the EA reporting API.",
+    )
+    datasets: str = Field(
+        default="actual",
+        title="Datasets",
+        description=(
+            "Bills to read: `actual` (charges as billed), `amortized` (commitments spread over their use), or both, "
+            "separated by a comma. They are kept apart, never added up."
+        ),
     )
     start_date: str = Field(
         title="Start date",
@@ -142,6 +155,14 @@ class BillSettings(SettingsGroup):
             parse_month(text)
         return text
 
+    @field_validator("datasets")
+    @classmethod
+    def _datasets_are_known(cls, text: str) -> str:
+        if not _names_in(text) or not set(_names_in(text)) <= set(DATASETS):
+            message = f"'{text}' names no datasets: write {' or '.join(DATASETS)}, or both with a comma"
+            raise ValueError(message)
+        return text
+
     @field_validator("accept_empty_months")
     @classmethod
     def _empty_months_are_readable(cls, text: str | None) -> str | None:
@@ -186,6 +207,10 @@ class BillSettings(SettingsGroup):
     def accepted_empty(self) -> frozenset[date]:
         """Return the months that had rows and may be empty now."""
         return _months_in(self.accept_empty_months)
+
+    def chosen_datasets(self) -> tuple[str, ...]:
+        """Return the datasets to read, `actual` first."""
+        return tuple(name for name in DATASETS if name in _names_in(self.datasets))
 
     def enrollment_numbers(self) -> tuple[str, ...]:
         """Return the enrollments to read, in the order in which they are named."""
@@ -239,4 +264,8 @@ def without_blanks(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _months_in(text: str | None) -> frozenset[date]:
-    return frozenset(parse_month(month) for month in _MONTHS_APART.split(text or "") if month)
+    return frozenset(map(parse_month, _names_in(text)))
+
+
+def _names_in(text: str | None) -> list[str]:
+    return [name for name in _APART.split(text or "") if name]

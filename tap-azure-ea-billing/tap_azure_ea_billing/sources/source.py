@@ -6,15 +6,20 @@ numbers, state and Singer messages belong to the tap, which knows a source by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tap_azure_ea_billing.sources.costs import exact_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
+
+    import polars as pl
+
+DATASETS = ("actual", "amortized")
+"""What a bill may be asked for: charges as billed, or commitments spread over their use. Never to be added up."""
 
 Clock: TypeAlias = "Callable[[], datetime]"
 """Tells the time, UTC."""
@@ -27,6 +32,7 @@ class MonthQuery:
     Attributes:
         enrollment_number: Whose month.
         month: Its first day.
+        dataset: Which of its bills, one of `DATASETS`.
         rows_before: Rows that the month had when it was last read whole. If there are any, a month without rows is an
             error.
         doubt_empty: Whether a month without rows is asked for once more before it is believed.
@@ -35,6 +41,7 @@ class MonthQuery:
 
     enrollment_number: str
     month: date
+    dataset: str = "actual"
     rows_before: int = 0
     doubt_empty: bool = False
     in_turn: bool = False
@@ -61,28 +68,42 @@ class MonthTotal:
     """What the batches of a month came to so far.
 
     Attributes:
-        pages: Batches with rows.
+        pages: Pages or files with rows.
         rows: Usage rows.
         cost: Exact decimal sum of the costs that are numbers, or text that is one; before tax.
         unreadable_costs: Rows whose cost counts nothing in the sum since it is missing or not a number.
+        currencies: Currencies that the rows name.
     """
 
     pages: int = 0
     rows: int = 0
     cost: Decimal = Decimal(0)
     unreadable_costs: int = 0
+    currencies: set[str] = field(default_factory=set)
 
     def add(self, rows: int, costs: Sequence[Decimal]) -> None:
-        """Count a batch.
+        """Count a page.
 
         Args:
             rows: How many rows it has.
             costs: The costs of those whose cost can be read.
         """
         self.pages += bool(rows)
+        self.add_rows(rows, costs, rows - len(costs))
+
+    def add_rows(self, rows: int, costs: Iterable[Decimal], unreadable: int, currencies: Iterable[str] = ()) -> None:
+        """Count rows whose costs were summed, or not, by whoever read them; pages are the caller's to count.
+
+        Args:
+            rows: How many they are.
+            costs: Numbers that add up to their cost.
+            unreadable: How many of them have no cost that can be read.
+            currencies: The currencies that they name.
+        """
         self.rows += rows
-        self.unreadable_costs += rows - len(costs)
+        self.unreadable_costs += unreadable
         self.cost = exact_sum(costs, self.cost)
+        self.currencies.update(currencies)
 
 
 class Batch(Protocol):
@@ -100,6 +121,13 @@ class Batch(Protocol):
         """
         ...
 
+    def frame(self) -> pl.DataFrame | None:
+        """Return the rows as texts in the source's `columns`, numbers as they are written; None if there is no way.
+
+        A record of `rows` and a row of the frame say the same.
+        """
+        ...
+
 
 class MonthReading(Protocol):
     """A month that is being read.
@@ -107,10 +135,17 @@ class MonthReading(Protocol):
     Attributes:
         total: What the batches so far came to; the month's own when the last one was taken.
         absence: Why the month has no rows, None if it has some.
+        run_id: The run of the export or report that is read; None if there is none. This and the next two are final
+            when the last batch was taken.
+        blob_count: Files that it has; None if there are none.
+        byte_count: Their size in bytes, as stored.
     """
 
     total: MonthTotal
     absence: Absence | None
+    run_id: str | None
+    blob_count: int | None
+    byte_count: int | None
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches once, in the order received, counting each before it is used.
@@ -127,10 +162,20 @@ class Source(Protocol):
     """A place that bills are read from, made from settings, clock and logger, without asking anybody anything.
 
     Attributes:
-        columns: Columns of `usage_details` that the values of a row belong to, in order; others are null.
+        columns: Columns of `usage_details` that a row has, in order, besides the key.
     """
 
     columns: ClassVar[tuple[str, ...]]
+
+    def runs(self, enrollment_number: str, dataset: str) -> Mapping[date, str] | None:
+        """Return the id of the run that holds each month now; None if this source can't tell without reading.
+
+        A month whose id is the one that was last read is not read again, and one without a run can't be.
+
+        Raises:
+            OperatorError: They can't be listed.
+        """
+        ...
 
     def read(self, query: MonthQuery) -> MonthReading:
         """Begin to read a month; return when it is known whether it has rows.

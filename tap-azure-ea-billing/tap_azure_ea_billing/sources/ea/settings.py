@@ -94,6 +94,13 @@ class EASettings(RequestSettings, BillSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _dataset_is_actual(self) -> Self:
+        if self.source == "ea" and self.chosen_datasets() != ("actual",):
+            message = "setting `datasets` asks for amortized costs, which the source `ea` does not have: leave it out"
+            raise ValueError(message)
+        return self
+
     def all_enrollments(self) -> tuple[Enrollment, ...]:
         """Return the enrollments to read and where their keys are, in the order in which they are named."""
         if self.enrollments:

@@ -16,7 +16,8 @@ from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from datetime import date
 
     from tap_azure_ea_billing.sources.ea.answers import Page, RawRow
     from tap_azure_ea_billing.sources.ea.kinds import Kind
@@ -45,6 +46,10 @@ class EASource:
         self._client = EAClient(settings, keys, clock, logger)
         self._unknown_fields = UnknownFields(logger)
 
+    def runs(self, enrollment_number: str, dataset: str) -> Mapping[date, str] | None:  # noqa: ARG002 - as every source
+        """Return None: the API knows no runs."""
+        return None
+
     def read(self, query: MonthQuery) -> EAMonth:
         """Begin to read a month; return when its first page is there.
 
@@ -56,7 +61,7 @@ class EASource:
         )
         depth = 0 if query.in_turn else self._settings.prefetch_pages
         currency = self._settings.currency_of(query.enrollment_number)
-        return EAMonth(prefetched(pages, depth), RowReader(currency, self._unknown_fields))
+        return EAMonth(prefetched(pages, depth), RowReader(currency, self._unknown_fields), currency)
 
 
 class EAMonth:
@@ -65,17 +70,22 @@ class EAMonth:
     Args:
         pages: Its pages in order.
         reader: Reads their rows.
+        currency: Currency of their costs.
 
     Attributes:
         total: What the batches so far came to.
         absence: Why it has no rows, None if it has some.
     """
 
-    def __init__(self, pages: Generator[Page, None, None], reader: RowReader) -> None:
+    run_id: str | None = None
+    blob_count: int | None = None
+    byte_count: int | None = None
+
+    def __init__(self, pages: Generator[Page, None, None], reader: RowReader, currency: str) -> None:
         self._first = next(pages)
         self._rest = pages
         self._reader = reader
-        self.total = MonthTotal()
+        self.total = MonthTotal(currencies={currency})
         self.absence = _absence(self._first.kind)
 
     def batches(self) -> Generator[PageBatch, None, None]:
@@ -108,6 +118,9 @@ class PageBatch:
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
         """Yield the values of each row, of no more than `most`, in the order of `COLUMNS`."""
         return self._reader.values(self._rows[:most])
+
+    def frame(self) -> None:
+        """Return None: the values are JSON, as the API wrote it, and go out as RECORDs."""
 
 
 def _absence(kind: Kind) -> Absence | None:
