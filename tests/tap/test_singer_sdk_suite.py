@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox.api.keys import make_key
