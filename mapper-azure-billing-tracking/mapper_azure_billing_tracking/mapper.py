@@ -22,6 +22,7 @@ from azure_billing_warehouse.tables import (
     BillTable,
     TaggingAudit,
 )
+from mapper_azure_billing_tracking.batches.arrow import ArrowReader, read_manifest
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
 from mapper_azure_billing_tracking.load_guard import LoadGuard
@@ -40,6 +41,7 @@ from mapper_azure_billing_tracking.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
@@ -69,6 +71,7 @@ class MapperAzureBillingTracking(LineMapper):
             self.settings.batch_size_rows, self.settings.memory_threshold_mb, self._transform.forget
         )
         self.message_reader = UsageReader(self.settings, self._memory.batch_size_rows)
+        self._arrow = ArrowReader(self.settings)
         self._described: set[str] = set()
         self._started = time.monotonic()
         self._batches = BatchFolder(self.settings.batch_directory, self.settings.batch_directory_mb)
@@ -145,16 +148,16 @@ class MapperAzureBillingTracking(LineMapper):
 
     @override
     def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
-        """Pass the batches of other streams on.
+        """Transform the usage rows of Arrow files, which are deleted then; pass the batches of other streams on.
 
         Raises:
-            InvalidInputLine: A batch of the usage or month stream, which the mapper doesn't read.
+            InvalidInputLine: A batch of usage rows in another format, or of the month stream.
         """
-        stream = message_dict["stream"]
-        if stream in {self.settings.stream, self.settings.month_stream}:
-            raise InvalidInputLine(
-                f"Stream {stream} came as BATCH; the mapper reads RECORDs: switch batches off in the tap."
-            )
+        stream, place = message_dict["stream"], f"Line {message_dict[LINE_NUMBER]} of the input"
+        if stream == self.settings.stream:
+            return self._transformed_files(read_manifest(message_dict[LINE], place), place)
+        if stream == self.settings.month_stream:
+            raise InvalidInputLine(f"{place}: stream {stream} came as BATCH; the mapper reads it as RECORDs.")
         return [Lines(message_dict[LINE])]
 
     @override
@@ -219,6 +222,13 @@ class MapperAzureBillingTracking(LineMapper):
         ):
             if frame.height:
                 yield self._rows(table, frame)
+
+    def _transformed_files(self, paths: Iterable[Path], place: str) -> Iterator[singer.Message]:
+        for path in paths:
+            self._batches.require_inside(path)
+            for batch in self._arrow.read(path, place, self._memory.most_rows()):
+                yield from self._transformed(batch)
+            path.unlink()
 
     def _rows(self, table: type[BillTable], frame: pl.DataFrame) -> singer.Message:
         if self.settings.output == "records":

@@ -46,6 +46,11 @@ class MemoryGuard:
         self._give_back = give_back
         self._resident = resident
 
+    def most_rows(self) -> int | None:
+        """Return how many rows the next frame may have that comes as a file; None for any number."""
+        size = self.batch_size_rows()
+        return size if size < self._wanted else None
+
     def batch_size_rows(self) -> int:
         """Return how many rows the next frame may have, by the memory in use now."""
         resident = self._resident()

@@ -284,13 +284,15 @@ def test_a_record_before_its_schema_stops_the_run(
     assert "before its SCHEMA" in refused(mapper, [OTHER_SCHEMA, line], caplog)
 
 
-@pytest.mark.parametrize("stream", ["usage_details", "billing_months"])
-def test_a_batch_of_our_streams_stops_the_run(
-    mapper: MapperRuns, caplog: pytest.LogCaptureFixture, stream: str
+@pytest.mark.parametrize(
+    ("stream", "encoding"), [("usage_details", "jsonl"), ("billing_months", "jsonl"), ("billing_months", "arrow")]
+)
+def test_a_batch_that_is_no_arrow_file_of_usage_rows_stops_the_run(
+    mapper: MapperRuns, caplog: pytest.LogCaptureFixture, stream: str, encoding: str
 ) -> None:
-    batch = {"type": "BATCH", "stream": stream, "encoding": {"format": "jsonl"}, "manifest": []}
+    batch = {"type": "BATCH", "stream": stream, "encoding": {"format": encoding}, "manifest": []}
     sentence = refused(mapper, [schema_line(stream), json.dumps(batch).encode() + b"\n"], caplog)
-    assert stream in sentence
+    assert sentence.startswith("Line 2 of the input")
     assert "BATCH" in sentence
 
 

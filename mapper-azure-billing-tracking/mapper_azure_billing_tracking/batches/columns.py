@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import polars as pl
+
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY
 from azure_billing_warehouse.tables import AzureBillingDetail, text_column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MADE_BY_RULES = (
     *("year", "month", "day", "month_date", "newmonth", "extended_cost_tax"),
@@ -29,6 +36,22 @@ COLUMNS = (*TEXTS, *NUMBERS, *KEY_TEXTS, ROW_NUMBER)
 """All columns that are read."""
 NOT_READ = ("year", "month", "day")
 """Columns of the tap that add nothing to `date` (R2)."""
+
+
+def typed_key(names: Mapping[str, str]) -> list[pl.Expr]:
+    """Return the columns of the key, typed, from their texts and the row's number; unreadable ones are null.
+
+    Args:
+        names: Our name of a column -> its name in the frame.
+    """
+    return [
+        pl.col(names["enrollment_number"]).alias("enrollment_number"),
+        pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
+        pl.col(names["snapshot_at"])
+        .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
+        .alias("snapshot_at"),
+        pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+    ]
 
 
 def given_name(name: str) -> str:

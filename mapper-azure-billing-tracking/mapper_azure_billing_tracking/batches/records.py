@@ -29,6 +29,7 @@ from mapper_azure_billing_tracking.batches.columns import (
     TEXTS,
     given_name,
     given_text_name,
+    typed_key,
 )
 from mapper_azure_billing_tracking.batches.json_values import original_text
 
@@ -192,12 +193,7 @@ class RecordsReader:
             frame.lazy()
             .select(
                 *(pl.col(name).alias(alias) for name, alias in named.items() if name in frame.columns),
-                pl.col(names["enrollment_number"]).alias("enrollment_number"),
-                pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
-                pl.col(names["snapshot_at"])
-                .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")
-                .alias("snapshot_at"),
-                pl.col(names[ROW_NUMBER]).cast(pl.UInt64, strict=False).alias(ROW_NUMBER),
+                *typed_key(names),
             )
             .collect()
         )

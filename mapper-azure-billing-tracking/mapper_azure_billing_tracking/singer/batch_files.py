@@ -66,6 +66,18 @@ class BatchFolder:
         """Remove what dead runs have left."""
         remove_dead_runs(self._directory)
 
+    def require_inside(self, path: Path) -> None:
+        """Refuse a file of the tap's that does not lie below the folder, whatever links lead to it.
+
+        Raises:
+            BatchFileError: It doesn't; it is neither read nor deleted.
+        """
+        if not path.resolve().is_relative_to(self._directory.resolve()):
+            raise BatchFileError(
+                f"The tap's file {path} is not below {self._directory}, and is neither read nor deleted: set "
+                "batch_directory to the folder that the tap has in batch_config (storage.root), or to one above it."
+            )
+
     def stop(self) -> None:
         """Stop waiting for the target: the run is ending."""
         self._stopped.set()
