@@ -92,7 +92,7 @@ def test_rows_in_a_file_become_what_the_same_records_become(folder: Path, record
 
 def test_numbers_and_categories_in_a_file_are_taken_as_they_are(folder: Path) -> None:
     rows = [texts_of({**PLAIN_FIELDS, **PLAIN_RECORD, "consumed_quantity": Number("1.5"), "row_number": Number("1")})]
-    typed = {"extended_cost": pl.Float64, "consumed_quantity": pl.Decimal(38, 18), "product": pl.Categorical}
+    typed = {"extended_cost": pl.Float64, "consumed_quantity": pl.Decimal(38, 18), "meter_id": pl.Categorical}
     assert_same(read_file(write_file(rows, folder / "typed.arrow", **typed)), read_file(write_file(rows, folder / "t")))
 
 
