@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 _MARKED = re.compile(
     r"(?P<begin><!-- (?P<name>settings of [a-z-]+|focus \w+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL
 )
-_OF_THE_SDK = re.compile(r"stream_map|flattening_|faker_|batch_config")
+_OF_THE_SDK = re.compile(r"stream_map|flattening_|faker_")
 _PLUGINS: dict[str, dict[str, Any]] = {
     "tap-azure-ea-billing": {
         "label": "Azure EA billing",
