@@ -24,4 +24,4 @@ class UnknownFields:
         """Name those of the fields that were not named before."""
         if new := sorted(found - self._named):
             self._named.update(new)
-            self._logger.warning("The API gives fields that the schema lacks; `extra` has them: %s.", ", ".join(new))
+            self._logger.warning("The source gives fields that the schema lacks; `extra` has them: %s.", ", ".join(new))

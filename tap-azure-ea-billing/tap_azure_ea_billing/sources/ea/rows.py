@@ -6,14 +6,13 @@ and a number of 20 digits reach standard output byte for byte. Of a field that i
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_azure_ea_billing.sources.costs import cost_of_number, cost_of_text
+from tap_azure_ea_billing.sources.dates import iso_date_of_text
 from tap_azure_ea_billing.sources.ea.names import API_NAMES, RARE_API_NAMES
 
 if TYPE_CHECKING:
@@ -34,13 +33,6 @@ COLUMNS = (*API_NAMES, "billing_currency", "charge_type", "extra")
 _DATE, _ADDITIONAL_INFO, _TAGS = map(COLUMNS.index, ("date", "additional_info", "tags"))
 
 _NULL = msgspec.Raw(b"null")
-
-_SLASH_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
-_ISO_DATE = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-)
-_FIRST_DATE, _LAST_DATE = date(1970, 1, 1), date(2149, 6, 6)
 _DATES_REMEMBERED = 10_000
 
 _encode = msgspec.json.encode
@@ -113,32 +105,8 @@ def cost_of(value: msgspec.Raw) -> Decimal | None:
 
 
 def iso_date(value: bytes) -> str | None:
-    """Return JSON text of a date as an ISO date, None if it is no date.
-
-    A date is what rule R1 (docs/rules.md) takes for one, in white space or not:
-
-    * `YYYY-MM-DD`;
-    * `YYYY-MM-DD`, `T` or one space, `HH:MM` or `HH:MM:SS` or `HH:MM:SS` with a fraction, and a zone (`Z`, `+HH:MM` or
-      `+HHMM`, with either sign) or none: the date as written, whatever the zone;
-    * month/day/year, month and day with one digit or two, the year with four;
-
-    a day of the calendar, from 1970-01-01 to 2149-06-06. R1 gets any other text unchanged, so that its finding shows
-    what the API gave.
-    """
-    if not value.startswith(b'"'):
-        return None
-    text = _decode(value).strip()
-    if match := _ISO_DATE.fullmatch(text):
-        year, month, day = map(int, match[1].split("-"))
-    elif match := _SLASH_DATE.fullmatch(text):
-        month, day, year = map(int, match.groups())
-    else:
-        return None
-    try:
-        found = date(year, month, day)
-    except ValueError:
-        return None
-    return found.isoformat() if _FIRST_DATE <= found <= _LAST_DATE else None
+    """Return JSON text of a date as an ISO date, None if it is no text or no date."""
+    return iso_date_of_text(_decode(value)) if value.startswith(b'"') else None
 
 
 def json_text(value: msgspec.Raw | None) -> msgspec.Raw | str | None:
