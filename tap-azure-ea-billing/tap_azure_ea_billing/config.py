@@ -45,7 +45,7 @@ class BatchConfig(SettingsGroup):
 
     encoding: BatchEncoding = Field(title="Encoding", description="How the files are written.")
     storage: BatchStorage = Field(title="Storage", description="Where the files are written.")
-    batch_size: int = Field(default=50_000, ge=1, title="Batch size", description="Rows of a file.")
+    batch_size: int = Field(default=25_000, ge=1, title="Batch size", description="Rows of a file.")
 
 
 class AzureApiConfig(EASettings):
