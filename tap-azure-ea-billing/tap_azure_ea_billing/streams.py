@@ -7,6 +7,7 @@ then writes STATE.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tap_azure_ea_billing.months import Bookmark
     from tap_azure_ea_billing.run import Run
     from tap_azure_ea_billing.sources.source import Absence, Batch, MonthReading
+
+_MOST_RECORDS = 5_000
+"""Records that are made and written at a time."""
 
 
 class NothingFoundError(OperatorError):
@@ -311,7 +315,10 @@ class UsageDetails(PageStream):
                     self.write_file(files.encoding, path)
                 self.count(wanted)
             else:
-                self.write_page(maker.records(batch.rows(wanted), written + 1))
+                rows, number = batch.rows(wanted), written + 1
+                while records := maker.records(islice(rows, _MOST_RECORDS), number):
+                    self.write_page(records)
+                    number += len(records)
             written += wanted
             progress.report(extraction.reading.total)
             if wanted < len(batch):
