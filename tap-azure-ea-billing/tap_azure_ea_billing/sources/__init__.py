@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_azure_ea_billing.sources.arm.source import UsageDetailsSource
 from tap_azure_ea_billing.sources.ea.source import EASource
 
 if TYPE_CHECKING:
@@ -15,4 +16,5 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, Callable[[AzureApiConfig, Clock, logging.Logger], Source]] = {
     "ea": EASource,
+    "arm": UsageDetailsSource,
 }

@@ -20,6 +20,7 @@ from tap_azure_ea_billing.sources.http.addresses import Address, address
 from tap_azure_ea_billing.sources.http.retries import PASSING, Retries, RunStoppedError, TryAgainError, network_reason
 from tap_azure_ea_billing.sources.http.session import MEGABYTE, BodyTooLargeError, BoundedSession, OverdueError
 from tap_azure_ea_billing.sources.http.times import clocks_apart, retry_after
+from tap_azure_ea_billing.sources.source import DATASETS
 
 if TYPE_CHECKING:
     import logging
@@ -49,18 +50,21 @@ class Purpose:
 
     Attributes:
         enrollment_number: Whose month.
+        dataset: Which of its bills.
         month: Its first day.
         part: What of the month, such as `page 2`.
     """
 
     enrollment_number: str
+    dataset: str
     month: date
     part: str = ""
 
     def __str__(self) -> str:
         """Return it in words that a colon can follow."""
+        dataset = f" ({self.dataset})" if self.dataset != DATASETS[0] else ""
         part = f", {self.part}" if self.part else ""
-        return f"Enrollment {self.enrollment_number}, month {months.label(self.month)}{part}"
+        return f"Enrollment {self.enrollment_number}{dataset}, month {months.label(self.month)}{part}"
 
 
 class _Bearer(AuthBase):

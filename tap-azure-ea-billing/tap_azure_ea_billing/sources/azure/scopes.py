@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tap_azure_ea_billing import months
 from tap_azure_ea_billing.sources.azure.settings import CloudSettings
 from tap_azure_ea_billing.sources.settings import BillSettings, RequestSettings
 
+if TYPE_CHECKING:
+    from datetime import date
+
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _SCOPE = r"^[A-Za-z0-9:_.()/-]+$"
+API_VERSION = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$"
 _ACCOUNTS = "providers/Microsoft.Billing/billingAccounts"
 
 Agreement = Literal["ea", "mca"]
@@ -62,3 +68,8 @@ class ArmSettings(CloudSettings, RequestSettings, BillSettings):
     def agreement_of(self, enrollment_number: str) -> Agreement:
         """Return the agreement of an enrollment."""
         return self.agreement or ("mca" if ":" in self.scope_of(enrollment_number) else "ea")
+
+
+def month_span(month: date) -> tuple[str, str]:
+    """Return the first and the last day of a month, as ISO dates."""
+    return month.isoformat(), (months.next_month(month) - timedelta(days=1)).isoformat()
