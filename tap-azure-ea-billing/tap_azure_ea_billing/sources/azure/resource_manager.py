@@ -37,6 +37,7 @@ _GOOD = {requests.codes.ok, requests.codes.accepted, requests.codes.no_content}
 _PASSING_STATUSES = {requests.codes.request_timeout, requests.codes.too_many_requests}
 _SERVER_ERRORS = 500
 _LINK_SHOWN = 100
+_NETWORK = "check the network, `cloud` and `arm_url`"
 _SCOPE = "check `enrollment_number`, `scope` and `agreement`"
 _ROLE = (
     "give the identity a role that may read the costs of the scope (Cost Management Reader; of an EA enrollment, "
@@ -129,12 +130,13 @@ class ResourceManager:
         """
         return self.repeat(lambda: self._answer(url, body, read, metrics), purpose)
 
-    def repeat(self, exchange: Callable[[], T], purpose: Purpose) -> T:
+    def repeat(self, exchange: Callable[[], T], purpose: Purpose, unreachable: str = _NETWORK) -> T:
         """Do something as often as the settings allow, while it fails with what may pass; likewise for other hosts.
 
         Args:
             exchange: Raises `AnswerError`, `TryAgainError` or what requests raises.
             purpose: What it is for.
+            unreachable: What to do where there is no answer, in words that follow a colon.
 
         Raises:
             RunStoppedError: It failed.
@@ -154,7 +156,7 @@ class ResourceManager:
                     raise TryAgainError(sentence) from None
                 raise RunStoppedError(sentence) from None
             except (requests.RequestException, *PASSING) as error:
-                sentence = self._sentence(purpose, network_reason(error), "check the network and `arm_url`")
+                sentence = self._sentence(purpose, network_reason(error), unreachable)
                 if isinstance(error, PASSING):
                     raise TryAgainError(sentence) from None
                 raise RunStoppedError(sentence) from None
