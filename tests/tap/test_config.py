@@ -57,7 +57,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "Enrollment 1 has no key: set `api_key` (environment variable TAP_AZURE_EA_BILLING_API_KEY) or `api_key_file`.",
     ),
     (
-        {"source": "arm"},
+        {"source": "portal"},
         f"Setting `source` is wrong: input should be {NAMES} (environment variable TAP_AZURE_EA_BILLING_SOURCE).",
     ),
     (
