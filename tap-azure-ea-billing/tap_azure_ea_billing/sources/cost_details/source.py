@@ -96,13 +96,17 @@ class CostDetailsMonth:
     def __init__(self, client: CostDetailsClient, query: MonthQuery, unknown_fields: UnknownFields) -> None:
         folder = tempfile.mkdtemp(prefix="tap-azure-ea-billing-")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        report, files = client.fetch(query, Path(folder))
         self.total = MonthTotal()
-        self.run_id = report.name
-        self.blob_count: int | None = len(files)
-        self.byte_count: int | None = sum(blob.byte_count for blob in report.blobs)
-        frames = self._frames(files, query, unknown_fields)
-        first = next(frames, None)
+        try:
+            report, files = client.fetch(query, Path(folder))
+            self.run_id = report.name
+            self.blob_count: int | None = len(files)
+            self.byte_count: int | None = sum(blob.byte_count for blob in report.blobs)
+            frames = self._frames(files, query, unknown_fields)
+            first = next(frames, None)
+        except BaseException:
+            self._remove()
+            raise
         self._frames_left = chain(() if first is None else (first,), frames)
         self.absence = None if first is not None else _absence(report)
         if first is None:
