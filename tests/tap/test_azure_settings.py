@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -22,7 +23,6 @@ from tap_azure_ea_billing.sources.secrets.found import encrypt
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 if TYPE_CHECKING:
-    import logging
     from pathlib import Path
 
 PRINCIPAL = {"tenant_id": "my-tenant", "client_id": "my-client", "client_secret": "hush"}
@@ -43,7 +43,7 @@ def sentences(**other: Any) -> list[str]:
 
 @pytest.fixture
 def logger() -> logging.Logger:
-    return TapAzureEABilling(validate_config=False).logger
+    return logging.getLogger(__name__)
 
 
 @pytest.mark.parametrize(
