@@ -211,6 +211,16 @@ def test_passing_failures_are_ridden_out_and_the_longest_wait_is_named(caplog: p
     assert caplog.text.count("Try 1 failed") == 2
 
 
+def test_nothing_of_a_month_is_written_if_the_clocks_differ() -> None:
+    with scripted_api([(*page(LEGACY)[:2], {"Date": "Mon, 23 Nov 2026 06:05:02 GMT"})]) as api:
+        assert read(api, max_clock_skew=302).error == ""
+        output = read(api, max_clock_skew=300, datasets="amortized")
+    assert output.error.startswith(
+        "Enrollment 1 (amortized), month 2026-08, page 1: this machine's clock (2026-11-23T06"
+    )
+    assert output.records("usage_details") == []
+
+
 class Signing:
     """A credential that gives each of some tokens in turn; one that is an error is raised."""
 

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_azure_ea_billing.sources.arm.client import UsageDetailsClient
+from tap_azure_ea_billing.sources.azure.resource_manager import Purpose
 from tap_azure_ea_billing.sources.files.frames import CostFrames, FrameBatch
 from tap_azure_ea_billing.sources.files.names import COLUMNS, COST_NAMES
 from tap_azure_ea_billing.sources.files.sums import count_rows
@@ -77,7 +78,7 @@ class UsageDetailsMonth:
     def __init__(self, pages: Generator[Page, None, None], query: MonthQuery, unknown_fields: UnknownFields) -> None:
         self._first = next(pages)
         self._rest = pages
-        self._what = f"Enrollment {query.enrollment_number}, month {query.month:%Y-%m}"
+        self._query = query
         self._unknown_fields = unknown_fields
         empty = not self._first.ids and self._first.next_link is None
         self.total = MonthTotal()
@@ -96,7 +97,8 @@ class UsageDetailsMonth:
         for number, page in enumerate(chain((self._first,), self._rest), start=1):
             if not page.ids:
                 continue
-            names = CostFrames(page.rows.columns, COST_NAMES, f"{self._what}, page {number}", self._unknown_fields)
+            where = Purpose(self._query.enrollment_number, self._query.dataset, self._query.month, f"page {number}")
+            names = CostFrames(page.rows.columns, COST_NAMES, str(where), self._unknown_fields)
             frame = names.frame(page.rows)
             self.total.pages += 1
             count_rows(self.total, frame)

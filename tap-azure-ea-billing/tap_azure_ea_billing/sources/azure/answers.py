@@ -18,7 +18,7 @@ _SHOWN = 300
 _LOOKED_AT = 4096
 _BODY_SHOWN = 120
 _QUERY = re.compile(r"(https?://[^\s?\"'<>\\]*)\?[^\s\"'<>]*", re.IGNORECASE)
-_SIGNATURE = re.compile(r"\bsig(=|%3D)[^&\s\"'<>]*", re.IGNORECASE)
+_SIGNATURE = re.compile(r"sig(=|%3D)[^&\s\"'<>]*", re.IGNORECASE)
 
 
 class AnswerError(Exception):
