@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tap_azure_ea_billing.sources import SOURCES
+from tap_azure_ea_billing.sources.arm.settings import UsageDetailsSettings
+from tap_azure_ea_billing.sources.cost_details.settings import CostDetailsSettings
 from tap_azure_ea_billing.sources.ea.settings import EASettings
 from tap_azure_ea_billing.sources.settings import SettingsGroup
 
@@ -48,7 +50,7 @@ class BatchConfig(SettingsGroup):
     batch_size: int = Field(default=25_000, ge=1, title="Batch size", description="Rows of a file.")
 
 
-class AzureApiConfig(EASettings):
+class AzureApiConfig(EASettings, CostDetailsSettings, UsageDetailsSettings):
     """Every setting of the tap; an error names the setting and its environment variable.
 
     A source that has settings of its own adds their group to the base classes.

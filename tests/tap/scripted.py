@@ -17,16 +17,27 @@ Answer = tuple[int, bytes, dict[str, str]]
 """Status, body and headers."""
 
 
+class Asked(NamedTuple):
+    """A request, its headers' names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
 class Scripted(NamedTuple):
     """A running API.
 
     Attributes:
         url: what goes into the setting `api_url`.
         paths: paths that were asked for, in order.
+        asked: requests, in order.
     """
 
     url: str
     paths: list[str]
+    asked: list[Asked]
 
 
 @contextmanager
@@ -36,6 +47,7 @@ def scripted_api(answers: Sequence[Answer]) -> Iterator[Scripted]:
     The header `Date` is the real time unless an answer has one; with an empty one it is left out.
     """
     paths: list[str] = []
+    asked: list[Asked] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -43,6 +55,9 @@ def scripted_api(answers: Sequence[Answer]) -> Iterator[Scripted]:
         def do_GET(self) -> None:
             status, body, headers = answers[min(len(paths), len(answers) - 1)]
             paths.append(self.path)
+            headers_sent = {name.lower(): value for name, value in self.headers.items()}
+            sent = self.rfile.read(int(headers_sent.get("content-length", 0)))
+            asked.append(Asked(self.command, self.path, headers_sent, sent))
             body = body.replace(b"{url}", url.encode())
             self.send_response_only(status)
             for name, value in ({"Date": self.date_time_string()} | headers).items():
@@ -52,6 +67,8 @@ def scripted_api(answers: Sequence[Answer]) -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET  # noqa: N815 - the base class's name
+
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
             """Write nothing."""
 
@@ -60,7 +77,7 @@ def scripted_api(answers: Sequence[Answer]) -> Iterator[Scripted]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield Scripted(url, paths)
+            yield Scripted(url, paths, asked)
         finally:
             server.shutdown()
             thread.join()
@@ -79,3 +96,14 @@ def scripted_settings(scripted: Scripted, **other: Any) -> dict[str, Any]:
         "max_clock_skew": NO_CLOCKS_COMPARED,
         **other,
     }
+
+
+TOKEN = "the-token-of-this-test"  # noqa: S105 - of no account
+
+
+def azure_settings(scripted: Scripted, **other: Any) -> dict[str, Any]:
+    """Return settings for a scripted Azure Resource Manager and one month, August 2026."""
+    settings = scripted_settings(scripted, **other)
+    del settings["api_key"], settings["api_url"]
+    address = {"arm_url": scripted.url.removesuffix("/rest"), "auth": "token", "access_token": TOKEN}
+    return {**address, **settings}

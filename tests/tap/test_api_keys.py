@@ -13,8 +13,9 @@ from tap.tap_runs import ENROLLMENT, NOW, Clock, run, settings
 
 from sandbox.api.keys import make_key
 from tap_azure_ea_billing.config import AzureApiConfig
-from tap_azure_ea_billing.sources.ea.api_key import ApiKey, CredentialError, decrypt, encrypt, load_keys
+from tap_azure_ea_billing.sources.ea.api_key import ApiKey, load_keys
 from tap_azure_ea_billing.sources.ea.key_command import main
+from tap_azure_ea_billing.sources.secrets.found import CredentialError, decrypt, encrypt
 from tap_azure_ea_billing.tap import TapAzureEABilling
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "Enrollment 1 has no key: set `api_key` (environment variable TAP_AZURE_EA_BILLING_API_KEY) or `api_key_file`.",
     ),
     (
-        {"source": "arm"},
+        {"source": "portal"},
         f"Setting `source` is wrong: input should be {NAMES} (environment variable TAP_AZURE_EA_BILLING_SOURCE).",
     ),
     (
@@ -161,8 +161,8 @@ def test_an_error_never_shows_a_key() -> None:
 
 
 def test_a_key_is_not_in_the_repr_of_the_settings() -> None:
-    settings = AzureApiConfig.model_validate(GOOD | {"api_key": "secret", "fernet_key": "hidden"})
-    assert "secret" not in repr(settings)
+    settings = AzureApiConfig.model_validate(GOOD | {"api_key": "sesame", "client_secret": "hidden"})
+    assert "sesame" not in repr(settings)
     assert "hidden" not in repr(settings)
 
 
@@ -173,4 +173,4 @@ def test_every_setting_has_a_title_and_a_description_and_secrets_are_marked() ->
         assert setting["description"].endswith("."), name
         assert isinstance(setting["type"], str), name
     marked = {name for name, setting in properties.items() if setting.get("secret")}
-    assert marked == {"api_key", "enrollments", "fernet_key"}
+    assert marked == {"api_key", "enrollments", "fernet_key", "client_secret", "access_token", "sas_token"}

@@ -120,7 +120,7 @@ def trickling_api(head: bytes) -> Iterator[Scripted]:
         threads = [threading.Thread(target=serve)]
         threads[0].start()
         try:
-            yield Scripted(f"http://127.0.0.1:{listening.getsockname()[1]}/rest", paths)
+            yield Scripted(f"http://127.0.0.1:{listening.getsockname()[1]}/rest", paths, [])
         finally:
             ended.set()
             for thread in threads:

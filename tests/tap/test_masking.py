@@ -13,7 +13,7 @@ from tap.scripted import scripted_api, scripted_settings
 from tap.tap_runs import run
 
 from sandbox.api.keys import make_key
-from tap_azure_ea_billing.sources.ea.masking import KeyMask
+from tap_azure_ea_billing.sources.secrets.masking import KeyMask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

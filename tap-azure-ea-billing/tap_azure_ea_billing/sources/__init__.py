@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_azure_ea_billing.sources.arm.source import UsageDetailsSource
+from tap_azure_ea_billing.sources.cost_details.source import CostDetailsSource
 from tap_azure_ea_billing.sources.ea.source import EASource
 
 if TYPE_CHECKING:
@@ -15,4 +17,6 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, Callable[[AzureApiConfig, Clock, logging.Logger], Source]] = {
     "ea": EASource,
+    "cost_details": CostDetailsSource,
+    "arm": UsageDetailsSource,
 }

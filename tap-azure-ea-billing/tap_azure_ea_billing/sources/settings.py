@@ -218,7 +218,7 @@ class BillSettings(SettingsGroup):
 
 
 class RequestSettings(SettingsGroup):
-    """How requests are sent, for sources that send any."""
+    """How requests are sent, and what may be answered, for sources that send any."""
 
     request_timeout: float = Field(
         default=800,
@@ -255,6 +255,47 @@ class RequestSettings(SettingsGroup):
         title="User agent",
         description="User-Agent header of the requests.",
         pattern=r"^[\x20-\x7e]+$",
+    )
+    max_body_mb: int = Field(
+        default=1024,
+        ge=1,
+        title="Largest body",
+        description="Megabytes (1,048,576 bytes) that the body of an answer may have, decompressed.",
+    )
+    max_pages: int = Field(
+        default=100_000,
+        ge=1,
+        title="Most pages",
+        description="Pages that a month may have.",
+    )
+    max_empty_pages: int = Field(
+        default=100,
+        ge=0,
+        title="Most empty pages",
+        description="Pages without rows that may follow one another in a month.",
+    )
+    prefetch_pages: int = Field(
+        default=1,
+        ge=0,
+        le=16,
+        title="Pages fetched ahead",
+        description="Pages fetched while one is being written; 0 fetches and writes in turn.",
+    )
+
+
+class SecretSettings(SettingsGroup):
+    """What decrypts the secrets among the settings, for sources that have any."""
+
+    fernet_key: SecretStr | None = Field(
+        default=None,
+        title="Fernet key",
+        description="Key that decrypts a secret of the form `fernet:...`.",
+        json_schema_extra=SECRET,
+    )
+    fernet_key_file: str | None = Field(
+        default=None,
+        title="Fernet key file",
+        description="File that holds the Fernet key instead of `fernet_key`.",
     )
 
 

@@ -1,4 +1,4 @@
-"""API keys: where each comes from, decrypting it, and what its claims say; nothing here asks the API.
+"""API keys: where each comes from and what its claims say; nothing here asks the API.
 
 A key is a JWT. Its claims are read without verifying the signature (only the API can), to say in time that it expires.
 """
@@ -6,34 +6,28 @@ A key is a JWT. Its claims are read without verifying the signature (only the AP
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
-
-from tap_azure_ea_billing.errors import SettingsError
-from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
+from tap_azure_ea_billing.sources.secrets.found import (
+    CredentialError,
+    decrypt,
+    find_fernet_key,
+    find_secret,
+    own_secret,
+    where,
+)
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
-    from pydantic import SecretStr
-
     from tap_azure_ea_billing.sources.ea.settings import EASettings
     from tap_azure_ea_billing.sources.settings import Enrollment
 
-ENCRYPTED_PREFIX = "fernet:"
 WARN_BEFORE = timedelta(days=14)
-
-
-class CredentialError(SettingsError):
-    """A key is missing, unreadable, expired or for another enrollment. No sentence holds the key."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,43 +110,13 @@ class ApiKey:
         return f"{why}; create a new key in the EA portal and put it into {self.setting}"
 
 
-def encrypt(token: str, fernet_key: str) -> str:
-    """Return the key as the setting `api_key` can hold it encrypted.
-
-    Raises:
-        CredentialError: The Fernet key is malformed.
-    """
-    return ENCRYPTED_PREFIX + _fernet(fernet_key).encrypt(token.strip().encode()).decode()
-
-
-def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
-    """Return a key in the clear; one that is not encrypted as it is.
-
-    Raises:
-        CredentialError: There is no Fernet key, or it is not the one that the key was encrypted with.
-    """
-    if not text.startswith(ENCRYPTED_PREFIX):
-        return text
-    if fernet_key is None:
-        message = (
-            f"The key in {setting} is encrypted: set `fernet_key` (environment variable "
-            f"{ENVIRONMENT_PREFIX}FERNET_KEY) or `fernet_key_file`."
-        )
-        raise CredentialError(message)
-    try:
-        return _fernet(fernet_key).decrypt(text.removeprefix(ENCRYPTED_PREFIX)).decode()
-    except InvalidToken:
-        message = f"The key in {setting} can't be decrypted with this Fernet key: set the right one or encrypt again."
-        raise CredentialError(message) from None
-
-
 def load_keys(settings: EASettings) -> dict[str, ApiKey]:
     """Return the key of each enrollment.
 
     Raises:
         CredentialError: One is missing or can't be read.
     """
-    fernet_key = find_secret("fernet_key", settings.fernet_key, settings.fernet_key_file)
+    fernet_key = find_fernet_key(settings)
     keys = {}
     for enrollment in settings.all_enrollments():
         text, setting = _key_text(enrollment, alone=not settings.enrollments)
@@ -179,28 +143,14 @@ def check_keys(keys: Mapping[str, ApiKey], now: datetime, logger: logging.Logger
         raise CredentialError(*errors)
 
 
-def read_key_file(path: str, setting: str) -> str:
-    """Return the text of a key file.
-
-    Raises:
-        CredentialError: It can't be read.
-    """
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        message = f"The file {path} of setting `{setting}` can't be read ({reason}): correct path or permissions."
-        raise CredentialError(message) from None
-
-
 def _key_text(enrollment: Enrollment, *, alone: bool) -> tuple[str, str]:
     """Return an enrollment's key as it was configured, and where; only a single one may lie in the environment."""
     number = enrollment.enrollment_number
     if alone:
         text = find_secret("api_key", enrollment.api_key, enrollment.api_key_file)
-        setting = f"`api_key` (environment variable {ENVIRONMENT_PREFIX}API_KEY)"
+        setting = where("api_key")
     else:
-        text = _own_secret("api_key", enrollment.api_key, enrollment.api_key_file)
+        text = own_secret("api_key", enrollment.api_key, enrollment.api_key_file)
         setting = f"`enrollments`, `api_key` of {number}"
     if enrollment.api_key_file and not enrollment.api_key:
         setting = f"the file {enrollment.api_key_file}"
@@ -208,25 +158,6 @@ def _key_text(enrollment: Enrollment, *, alone: bool) -> tuple[str, str]:
         message = f"Enrollment {number} has no key: set {setting} or `api_key_file`."
         raise CredentialError(message)
     return text, setting
-
-
-def find_secret(name: str, value: SecretStr | None, path: str | None) -> str | None:
-    """Return a secret from its setting, its file or, so that no file need hold it, its environment variable."""
-    return _own_secret(name, value, path) or os.environ.get(ENVIRONMENT_PREFIX + name.upper(), "").strip() or None
-
-
-def _own_secret(name: str, value: SecretStr | None, path: str | None) -> str | None:
-    if value is not None:
-        return value.get_secret_value().strip()
-    return read_key_file(path, f"{name}_file") if path else None
-
-
-def _fernet(fernet_key: str) -> Fernet:
-    try:
-        return Fernet(fernet_key)
-    except (ValueError, binascii.Error):
-        message = "The Fernet key is malformed: make one with `azure-ea-billing-key generate`."
-        raise CredentialError(message) from None
 
 
 def _claims(token: str) -> Mapping[str, object]:

@@ -1,34 +1,31 @@
-"""Requests to the EA reporting API: addresses, key, retries, a month's pages; what an answer means is in `answers`.
+"""Requests to the EA reporting API: addresses, key, a month's pages; what an answer means is in `answers`.
 
-How long an exchange and how large a body may be is in `session`, what is known of the pages before an answer in `walk`,
-what a person reads of an answer that is no page in `sentences`.
+How long an exchange and how large a body may be, and when a request is sent again, is in `sources/http`; what is known
+of the pages before an answer in `walk`, what a person reads of an answer that is no page in `sentences`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import backoff
 import requests
 from requests.auth import AuthBase
 from typing_extensions import override
 
 from tap_azure_ea_billing import months
-from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.sdk import RequestMetrics
 from tap_azure_ea_billing.sources.ea import answers, kinds
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Handling
 from tap_azure_ea_billing.sources.ea.sentences import no_answer, sentence
-from tap_azure_ea_billing.sources.ea.session import MEGABYTE, BoundedSession
-from tap_azure_ea_billing.sources.ea.times import clocks_apart, retry_after
 from tap_azure_ea_billing.sources.ea.walk import Walk
+from tap_azure_ea_billing.sources.http.retries import PASSING, Retries, RunStoppedError, TryAgainError
+from tap_azure_ea_billing.sources.http.session import MEGABYTE, BoundedSession
+from tap_azure_ea_billing.sources.http.times import clocks_apart, retry_after
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Generator, Mapping
     from datetime import date
-
-    from backoff.types import Details
 
     from tap_azure_ea_billing.sources.ea.answers import Page
     from tap_azure_ea_billing.sources.ea.api_key import ApiKey
@@ -36,31 +33,6 @@ if TYPE_CHECKING:
     from tap_azure_ea_billing.sources.source import Clock
 
 _REPORT = "/usage-report/paginatedV3"
-_FIRST_WAIT_SECONDS = 2
-_PASSING = (
-    ConnectionError,
-    requests.Timeout,
-    requests.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
-"""Failures of the network, after which the same request may succeed."""
-
-
-class RunStoppedError(OperatorError):
-    """An answer stops the run. The sentence says enrollment, month, page, status and what to do, never the key."""
-
-
-class _TryAgainError(Exception):
-    """The request is to be sent again; the message is what the operator reads.
-
-    Attributes:
-        wait: Seconds that the API asks to wait, None if it does not.
-    """
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
 
 
 class _BearerKey(AuthBase):
@@ -89,7 +61,7 @@ class EAClient:
         self._settings = settings
         self._keys = keys
         self._clock = clock
-        self._logger = logger
+        self._retries = Retries(settings, logger)
         self._session = BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE)
 
     def pages(
@@ -152,27 +124,14 @@ class EAClient:
 
     def _page(self, walk: Walk, link: str | None, metrics: RequestMetrics) -> Page:
         """Return a page, asking for it again as often as the settings allow."""
-        tries = self._settings.max_retries + 1
-        repeated = backoff.on_exception(
-            self._waits,
-            _TryAgainError,
-            max_tries=tries,
-            jitter=_never_too_early,
-            on_backoff=self._report_try,
-            logger=None,  # `_report_try` and the last error say it better
-        )
-        try:
-            return repeated(self._try_page)(walk, link, metrics)
-        except _TryAgainError as error:
-            message = f"Gave up after {tries} tries: {error}"
-            raise RunStoppedError(message) from None
+        return self._retries.call(lambda: self._try_page(walk, link, metrics))
 
     def _try_page(self, walk: Walk, link: str | None, metrics: RequestMetrics) -> Page:
         key = self._keys[walk.enrollment_number]
         try:
             response = self.ask(walk.enrollment_number, walk.month, link)
-        except _PASSING as error:
-            raise _TryAgainError(sentence(walk, key, self._clock(), no_answer(error))) from None
+        except PASSING as error:
+            raise TryAgainError(sentence(walk, key, self._clock(), no_answer(error))) from None
         except requests.RequestException as error:
             raise RunStoppedError(sentence(walk, key, self._clock(), no_answer(error))) from None
         metrics.answered(response.status_code, response.elapsed.total_seconds())
@@ -184,7 +143,7 @@ class EAClient:
         except AnswerError as error:
             message = sentence(walk, key, self._clock(), error, response)
             if error.kind.handling is Handling.RETRY:
-                raise _TryAgainError(message, retry_after(response, self._clock())) from None
+                raise TryAgainError(message, retry_after(response, self._clock())) from None
             raise RunStoppedError(message) from None
         return page
 
@@ -193,23 +152,3 @@ class EAClient:
         apart = clocks_apart(response, now, self._settings.max_clock_skew)
         if apart is not None:
             raise RunStoppedError(sentence(walk, key, now, AnswerError(kinds.CLOCKS_DIFFER, apart)))
-
-    def _waits(self) -> Generator[float, Any, None]:
-        """Yield the seconds until the next try: what Retry-After says, else twice as long each time."""
-        longest = self._settings.max_backoff
-        exponential = backoff.expo(factor=_FIRST_WAIT_SECONDS, max_value=longest)
-        next(exponential)
-        error = yield 0
-        while True:
-            wait = next(exponential)
-            error = yield wait if error.wait is None else min(error.wait, longest)
-
-    def _report_try(self, details: Details) -> None:
-        self._logger.warning(
-            "Try %d failed, next in %.1f s: %s", details["tries"], details.get("wait", 0), details.get("exception")
-        )
-
-
-def _never_too_early(wait: float) -> float:
-    """Return the wait or up to half as long again, so that runs do not come back in step."""
-    return wait + backoff.full_jitter(wait / 2)

@@ -20,8 +20,9 @@ from tap_azure_ea_billing import months
 from tap_azure_ea_billing.about import setting_errors
 from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.sources.ea import answers, kinds
-from tap_azure_ea_billing.sources.ea.api_key import ApiKey, CredentialError, encrypt, find_secret, load_keys
+from tap_azure_ea_billing.sources.ea.api_key import ApiKey, load_keys
 from tap_azure_ea_billing.sources.ea.client import EAClient
+from tap_azure_ea_billing.sources.secrets.found import CredentialError, encrypt, find_secret
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 _DEFAULT_URL = AzureApiConfig.model_fields["api_url"].default

@@ -7,32 +7,23 @@ along. So whatever looks like a link is one that can be read, or an error.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError
+from tap_azure_ea_billing.sources.http.addresses import address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LINK_SHOWN = 100
-_PORTS = {"http": 80, "https": 443}
 _NOT_IN_A_PLAIN_NAME = re.compile(r"[\W_]+")
 _LINK_NAMES = {"nextlink", "odatanextlink"}
 _LINK_LIKE = re.compile("next|link|continu|skiptoken|cursor|pagetoken|hasmore|morepages")
 _MONTH_PARAMETER = "month"
-
-
-class _Address(NamedTuple):
-    """What of a URL decides who gets a request."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
 
 
 def plain_name(name: str) -> str:
@@ -75,10 +66,10 @@ def check_next_link(link: str, first_url: str, month: str, followed: set[str]) -
     if link in followed:
         raise AnswerError(kinds.LINK_REPEATED)
     shown = f"it is {link[:_LINK_SHOWN]!r}"
-    address, first = _address(link), _address(first_url)
-    if address is None or first is None or address[:3] != first[:3]:
+    found, first = address(link), address(first_url)
+    if found is None or first is None or found[:3] != first[:3]:
         raise AnswerError(kinds.LINK_ELSEWHERE, shown)
-    if address.path != first.path:
+    if found.path != first.path:
         raise AnswerError(kinds.LINK_OTHER_PATH, shown)
     query = parse_qsl(urlsplit(link).query, keep_blank_values=True)
     if [value for name, value in query if name.casefold() == _MONTH_PARAMETER] != [month]:
@@ -113,16 +104,3 @@ def _text(value: msgspec.Raw) -> str:
         return msgspec.json.decode(value, type=str)
     except msgspec.ValidationError as error:
         raise AnswerError(kinds.BAD_LINK, str(error)) from None
-
-
-def _address(url: str) -> _Address | None:
-    """Return scheme, host, port and path, both without case; None for text that is not an absolute URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError):
-        return None
-    # requests and urllib.parse disagree on where a host ends after a backslash or white space.
-    if not parts.hostname or "@" in parts.netloc or "\\" in url or any(character.isspace() for character in url):
-        return None
-    return _Address(parts.scheme, parts.hostname, port, unquote(parts.path).casefold())

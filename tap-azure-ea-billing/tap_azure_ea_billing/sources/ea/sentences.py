@@ -8,8 +8,9 @@ import requests
 
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError
-from tap_azure_ea_billing.sources.ea.masking import KeyMask
-from tap_azure_ea_billing.sources.ea.session import BodyTooLargeError, OverdueError
+from tap_azure_ea_billing.sources.http.retries import network_reason
+from tap_azure_ea_billing.sources.http.session import BodyTooLargeError, OverdueError
+from tap_azure_ea_billing.sources.secrets.masking import KeyMask
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,19 +56,7 @@ def no_answer(error: Exception) -> AnswerError:
         return AnswerError(kinds.TOO_LARGE, str(error))
     if isinstance(error, OverdueError):
         return AnswerError(kinds.OVERDUE, str(error))
-    return AnswerError(kinds.NO_ANSWER, _network_reason(error))
-
-
-def _network_reason(error: Exception) -> str:
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no trusted TLS connection"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy did not answer"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-        return "the answer broke off"
-    return "the connection failed or broke off"
+    return AnswerError(kinds.NO_ANSWER, network_reason(error))
 
 
 def _beginning(body: bytes, mask: KeyMask) -> str:

@@ -1,17 +1,24 @@
-"""The settings of the EA reporting API: its keys, its address, and the bounds on what it may answer."""
+"""The settings of the EA reporting API: its keys and its address."""
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX, SECRET, BillSettings, Enrollment, RequestSettings
+from tap_azure_ea_billing.sources.http.addresses import sends_in_the_clear
+from tap_azure_ea_billing.sources.settings import (
+    ENVIRONMENT_PREFIX,
+    SECRET,
+    BillSettings,
+    Enrollment,
+    RequestSettings,
+    SecretSettings,
+)
 
 
-class EASettings(RequestSettings, BillSettings):
+class EASettings(SecretSettings, RequestSettings, BillSettings):
     """Every setting that the source `ea` looks at."""
 
     api_key: SecretStr | None = Field(
@@ -28,17 +35,6 @@ class EASettings(RequestSettings, BillSettings):
         title="API key file",
         description="File that holds the API key instead of `api_key`.",
     )
-    fernet_key: SecretStr | None = Field(
-        default=None,
-        title="Fernet key",
-        description="Key that decrypts an API key of the form `fernet:...`.",
-        json_schema_extra=SECRET,
-    )
-    fernet_key_file: str | None = Field(
-        default=None,
-        title="Fernet key file",
-        description="File that holds the Fernet key instead of `fernet_key`.",
-    )
     api_url: str = Field(
         default="https://ea.azure.cn/rest",
         title="API URL",
@@ -48,31 +44,6 @@ class EASettings(RequestSettings, BillSettings):
         default=False,
         title="Allow http://",
         description="Take an `api_url` with `http://` on another machine, where anybody on the way can read the key.",
-    )
-    max_body_mb: int = Field(
-        default=1024,
-        ge=1,
-        title="Largest body",
-        description="Megabytes (1,048,576 bytes) that the body of an answer may have, decompressed.",
-    )
-    max_pages: int = Field(
-        default=100_000,
-        ge=1,
-        title="Most pages",
-        description="Pages that a month may have.",
-    )
-    max_empty_pages: int = Field(
-        default=100,
-        ge=0,
-        title="Most empty pages",
-        description="Pages without rows that may follow one another in a month.",
-    )
-    prefetch_pages: int = Field(
-        default=1,
-        ge=0,
-        le=16,
-        title="Pages fetched ahead",
-        description="Pages fetched while one is being written; 0 fetches and writes in turn.",
     )
 
     @field_validator("api_url")
@@ -86,7 +57,7 @@ class EASettings(RequestSettings, BillSettings):
 
     @model_validator(mode="after")
     def _key_is_not_sent_in_the_clear(self) -> Self:
-        if not self.allow_http and _sends_in_the_clear(self.api_url):
+        if not self.allow_http and sends_in_the_clear(self.api_url):
             message = (
                 "setting `api_url` has http://, so that anybody on the way can read the key: use https://, or set "
                 f"`allow_http` (environment variable {ENVIRONMENT_PREFIX}ALLOW_HTTP)"
@@ -112,15 +83,3 @@ class EASettings(RequestSettings, BillSettings):
                 api_key_file=self.api_key_file,
             ),
         )
-
-
-def _sends_in_the_clear(url: str) -> bool:
-    """Return whether requests to an address leave this machine unencrypted."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "http" or host == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True

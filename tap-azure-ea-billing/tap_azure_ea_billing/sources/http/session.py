@@ -72,6 +72,10 @@ class BoundedSession(requests.Session):
             raise answer
         return answer
 
+    def take(self, response: requests.Response) -> None:
+        """Read the body of an answer, in the thread of its exchange."""
+        len(response.content)  # requests reads it here, and keeps it
+
     def _exchange(
         self,
         done: Queue[requests.Response | BaseException],
@@ -83,7 +87,7 @@ class BoundedSession(requests.Session):
             response = super().send(request, **{**options, "stream": True})
             with response:  # its connection goes back to the pool, or is closed if the body was not read to its end
                 response.raw = _BoundedBody(response.raw, self._max_body, started, self._deadline)
-                len(response.content)  # requests reads it here, and keeps it
+                self.take(response)
                 response.elapsed = timedelta(seconds=time.monotonic() - started)
         except BaseException as error:  # noqa: BLE001 - it is raised again by `send`, in the thread that wants the answer
             done.put(error)

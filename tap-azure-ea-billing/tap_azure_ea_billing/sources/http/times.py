@@ -15,12 +15,17 @@ _SECOND = timedelta(seconds=1)
 
 
 def retry_after(response: Response, now: datetime) -> float | None:
-    """Return the seconds that the API asks to wait, given as seconds or as a date; None if it does not."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    moment = _http_date(value)
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
+    """Return the seconds that the API asks to wait, given as seconds or as a date; None if it does not.
+
+    Azure's services each have a header of their own for each of their limits, such as
+    `x-ms-ratelimit-microsoft.consumption-tenant-retry-after`; the longest wait counts.
+    """
+    waits = [
+        wait
+        for name, value in response.headers.items()
+        if name.lower().endswith("retry-after") and (wait := _wait(value.strip(), now)) is not None
+    ]
+    return max(waits, default=None)
 
 
 def clocks_apart(response: Response, received: datetime, max_skew: float) -> str | None:
@@ -44,6 +49,13 @@ def clocks_apart(response: Response, received: datetime, max_skew: float) -> str
         f"{apart.total_seconds():.0f} s apart, more than `max_clock_skew` ({max_skew:g}), and nothing of the month was "
         "written"
     )
+
+
+def _wait(value: str, now: datetime) -> float | None:
+    if value.isdecimal():
+        return float(value)
+    moment = _http_date(value)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def _http_date(text: str) -> datetime | None:

@@ -1,0 +1,1 @@
+"""The source `arm`: usage details, page by page, from Azure Resource Manager."""
