@@ -183,3 +183,22 @@ def exports(*, place: str, credential: str | None, first: str, last: str, **opti
         raise click.UsageError(str(error)) from error
     truths = write_exports(plan, destination(place, credential))
     click.echo(json.dumps({d: {m: t.as_json() for m, t in of.items()} for d, of in truths.items()}, indent=2))
+
+
+@main.command()
+@_port
+@_folder
+@click.option("--container", default="costs", show_default=True, help="A container that is made if it is absent.")
+@click.option("--cert", type=click.Path(dir_okay=False, path_type=Path), help="Certificate (PEM): HTTPS, and tokens.")
+@click.option("--cert-key", type=click.Path(dir_okay=False, path_type=Path), help="The certificate's key (PEM).")
+def storage(*, port: int, folder: Path, container: str, cert: Path | None, cert_key: Path | None) -> None:
+    """Serve Azure Blob Storage by Azurite, which at first comes from the package indexes, until SIGTERM or SIGINT."""
+    # Imported here: the library of Azure Storage takes a second, which the other commands do without.
+    from sandbox.storage.service import serve  # noqa: PLC0415
+
+    if (cert is None) != (cert_key is None):
+        raise click.UsageError("--cert and --cert-key need each other.")
+    try:
+        serve(port, folder, container, (cert, cert_key) if cert and cert_key else None)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from sandbox.api.keys import make_key
 from sandbox.clickhouse.versions import environment
+from sandbox.storage.azurite import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,6 +157,54 @@ def running_clickhouse(
         yield ClickHouse(cast("str", address.hostname), cast("int", address.port), user, password)
 
 
+@dataclass(frozen=True)
+class Storage:
+    """A running Azurite with a container.
+
+    Attributes:
+        url: The container's URL, without a SAS.
+        account: The storage account's name.
+        container: The container's name.
+        key: The account's key.
+        sas: A SAS of the container that reads and lists for a day.
+    """
+
+    url: str
+    account: str
+    container: str
+    key: str = field(repr=False)
+    sas: str = field(repr=False)
+
+    def container_sas(self, permission: str = "rl", hours: float = 24, container: str = "") -> str:
+        """Return a SAS of this container or another one, an expired one for negative hours."""
+        # Imported here: the library of Azure Storage takes a second, which most tests do without.
+        from sandbox.storage.service import container_sas  # noqa: PLC0415
+
+        return container_sas(self.key, container or self.container, permission, hours)
+
+
+@contextmanager
+def running_storage(
+    data_dir: Path, *, container: str = "costs", certificate: tuple[Path, Path] | None = None
+) -> Iterator[Storage]:
+    """Run `sandbox storage` on a free port.
+
+    Args:
+        data_dir: Folder of the blobs.
+        container: A container to make.
+        certificate: PEM files of a certificate for 127.0.0.1 and of its key, for HTTPS and bearer tokens.
+
+    Raises:
+        RuntimeError: Azurite can't be installed, or does not get ready.
+    """
+    installed()  # here, since fetching it may take longer than a start is allowed to
+    arguments = ["storage", "--data", str(data_dir), "--container", container]
+    if certificate is not None:
+        arguments += ["--cert", str(certificate[0]), "--cert-key", str(certificate[1])]
+    with _process(arguments, {}):
+        yield Storage(**json.loads((data_dir / "connection.json").read_text()))
+
+
 class RestartableClickHouse:
     """A ClickHouse that can be killed at work and restarted on the same folder, at another port."""
 
@@ -234,12 +283,12 @@ def _first_line(process: subprocess.Popen[bytes]) -> str:
     line = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stdout, selectors.EVENT_READ)
-        while not line.endswith(b"\n") and selector.select(max(0.0, deadline - time.monotonic())):
+        while b"\n" not in line and selector.select(max(0.0, deadline - time.monotonic())):
             read = os.read(stdout.fileno(), 4096)
             if not read:
                 return ""
             line += read
-    return line.decode() if line.endswith(b"\n") else ""
+    return line.decode().partition("\n")[0] if b"\n" in line else ""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
