@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,14 @@ from sandbox.api import keys
 from sandbox.api.faults import FaultPlan
 from sandbox.api.server import ApiServer, Ledger
 from sandbox.api.store import PageStore
+from sandbox.arm import tokens
 from sandbox.bill import columns
 from sandbox.bill.generator import Bill
 from sandbox.bill.recorded import ENROLLMENT as RECORDED_ENROLLMENT
 from sandbox.bill.recorded import MONTH as RECORDED_MONTH
 from sandbox.bill.recorded import RecordedBill
 from sandbox.clickhouse import versions as clickhouse_versions
+from sandbox.loopback import serve_until_signalled
 
 if TYPE_CHECKING:
     from sandbox.bill.wire import PagedBill
@@ -91,16 +91,7 @@ def api(
     ledger = Ledger(bills, months, PageStore(folder), plan, seed)
     with ApiServer(port, ledger) as server, ApiServer(0, ledger) as decoy:
         ledger.decoy_port = decoy.server_port
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
-        for one in (server, decoy):
-            threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
-        click.echo(f"ready http://127.0.0.1:{server.server_port}/rest")
-        ended.wait()
-        for one in (server, decoy):
-            one.ended.set()
-            one.shutdown()
+        serve_until_signalled([server, decoy], f"ready http://127.0.0.1:{server.server_port}/rest")
 
 
 @main.command()
@@ -202,3 +193,59 @@ def storage(*, port: int, folder: Path, container: str, cert: Path | None, cert_
         serve(port, folder, container, (cert, cert_key) if cert and cert_key else None)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@_port
+@click.option("--account", default="88888888", show_default=True, help="EA enrollment, or id of an MCA account.")
+@click.option("--agreement", type=click.Choice(columns.AGREEMENTS), default="ea", show_default=True)
+@click.option("--from", "first", default="2026-08", show_default=True, callback=_month, help="First month with usage.")
+@click.option("--to", "last", default="2026-11", show_default=True, callback=_month, help="Last month with usage.")
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Usage rows of each month.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another bill.")
+@click.option("--page-size", default=1000, show_default=True, type=click.IntRange(min=1), help="Records of each page.")
+@click.option(
+    "--polls", default=1, show_default=True, type=click.IntRange(min=0), help="202s before a report is ready."
+)
+@click.option("--retry-after", default=1, show_default=True, help="Seconds to wait for a report, as it is told.")
+@click.option("--parts", default=2, show_default=True, type=click.IntRange(min=1), help="Files of each report.")
+@click.option("--fault", "faults", multiple=True, help="[STAGE:]KIND[=ARG] and @N, @N-M, %P or /YYYY-MM: blob:403@1.")
+def arm(
+    *,
+    port: int,
+    account: str,
+    agreement: str,
+    first: str,
+    last: str,
+    rows: int,
+    seed: int,
+    page_size: int,
+    polls: int,
+    retry_after: int,
+    parts: int,
+    faults: tuple[str, ...],
+) -> None:
+    """Serve usageDetails and Cost Details reports as Azure Resource Manager does, until SIGTERM or SIGINT."""
+    # Imported here: Polars takes a tenth of a second, which the other commands do without.
+    from sandbox.arm.bill import ScopedBill  # noqa: PLC0415
+    from sandbox.arm.faults import StagedFaults  # noqa: PLC0415
+    from sandbox.arm.reports import Reports  # noqa: PLC0415
+    from sandbox.arm.server import ArmServer, Desk  # noqa: PLC0415
+    from sandbox.bill.charged import Account  # noqa: PLC0415
+
+    try:
+        plan = StagedFaults(faults, seed)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from error
+    bill = ScopedBill(Account(account, agreement), seed, rows, months_between(first, last))
+    desk = Desk(bill, Reports(bill, polls, parts), plan, seed, page_size, retry_after)
+    with ArmServer(port, desk) as server, ArmServer(0, desk) as blobs:
+        desk.blobs_port = blobs.server_port
+        serve_until_signalled([server, blobs], f"ready http://127.0.0.1:{server.server_port}")
+
+
+@main.command()
+@click.option("--seconds", default=3600.0, show_default=True, help="Validity; a negative number prints an expired one.")
+def token(seconds: float) -> None:
+    """Print a bearer token for the simulated Resource Manager."""
+    click.echo(tokens.make_token(seconds))

@@ -17,7 +17,7 @@ from sandbox.bill.forms import EXACT_COST, Form, numbers_of, texts_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LEVELS = 16
+LEVELS = 8
 """Levels of use of a resource; on one of them it is free."""
 
 VARIANTS = 3
