@@ -147,7 +147,7 @@ def key(enrollment: str, days: float) -> None:
     multiple=True,
     default=["+5"],
     show_default=True,
-    help="Day of the month, or +1 to +5 of the next one; several restate it.",
+    help="Day of the month, +1 to +5 of the next one, or daily; several restate it.",
 )
 @click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Usage rows of each month.")
 @click.option("--seed", default=1, show_default=True, help="Another seed is another bill.")

@@ -163,6 +163,14 @@ def test_a_month_to_date_run_is_a_beginning_which_a_later_run_restates(tmp_path:
     assert len({added(of) for of in rows}) == 4
 
 
+def test_daily_runs_are_on_each_day_of_the_month_and_five_days_longer(tmp_path: Path) -> None:
+    truth = written(tmp_path, runs=("daily",), rows=0, parts=1, datasets=("amortized",))["amortized"][MONTH]
+    found = manifests(tmp_path)
+    assert len({manifest["runInfo"]["submittedTime"][:10] for manifest in found.values()}) == len(found) == 31 + 5
+    assert max(found) == truth.folder
+    assert len(rows_of(tmp_path, truth)) == truth.rows > 0
+
+
 def test_overwriting_leaves_the_last_run_only(tmp_path: Path) -> None:
     written(tmp_path, runs=("10",), overwrite=True)
     truths = written(tmp_path, runs=("20", "+5"), overwrite=True)
@@ -207,8 +215,9 @@ def test_the_command_prints_the_truth_and_says_what_is_wrong(tmp_path: Path) -> 
         ("--trap=nonsense", "none of no-bom, "),
         ("--run=+6", "no day of a month"),
         ("--version=1", "no version '1'"),
+        ("--trap=second-bom", "in CSV files only"),
     ):
-        refused = CliRunner().invoke(main, [*arguments, wrong])
+        refused = CliRunner().invoke(main, [*arguments, "--format=parquet", wrong])
         assert refused.exit_code == 2
         assert words in refused.output
 

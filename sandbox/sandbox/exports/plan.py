@@ -12,7 +12,7 @@ from sandbox.bill import columns
 from sandbox.bill.catalogue import NAMESPACE
 from sandbox.bill.charges import DATASETS, Month, whole_month
 from sandbox.bill.forms import Form
-from sandbox.exports.traps import parse_trap
+from sandbox.exports.traps import CSV_TRAPS, parse_trap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ FOCUS = "focus"
 TYPES = {"actual": "ActualCost", "amortized": "AmortizedCost", FOCUS: "FocusCost"}
 
 _SECOND_RUNS = 5
-_RUN = re.compile(r"(?P<day>[1-9]|[12]\d|3[01])|\+(?P<after>[1-5])")
+_RUN = re.compile(r"[1-9]|[12]\d|3[01]|\+[1-5]|daily")
 _OLD_DATES = {"2019-10-01": "%Y-%m-%d %H:%M:%S", "2020-01-01": "%Y-%m-%d"}
 
 
@@ -37,7 +37,8 @@ class ExportOptions:
         version: The dataset version, '' for the agreement's newest; `portal-download` for the portal's columns.
         datasets: Of `actual`, `amortized` and `focus`, an export each.
         months: `YYYY-MM`.
-        runs: `10` runs on the month's day 10 and has the month to date, `+5` on day 5 of the next month.
+        runs: `10` runs on the month's day 10 and has the month to date, `+5` on day 5 of the next month; `daily` is a
+            run on each of these days.
         rows: Rows of usage in a whole month.
         seed: Another seed is another bill.
         file_format: One of `FORMATS`.
@@ -77,9 +78,11 @@ class ExportOptions:
             raise ValueError("There is no run to write.")
         for run in self.runs:
             if not _RUN.fullmatch(run):
-                raise ValueError(f"The run {run!r} is no day of a month, and none of +1 to +{_SECOND_RUNS}.")
+                raise ValueError(f"The run {run!r} is no day of a month, none of +1 to +{_SECOND_RUNS}, and not daily.")
         for trap in self.traps:
             name, month = parse_trap(trap)
+            if name in CSV_TRAPS and self.file_format == "parquet":
+                raise ValueError(f"The trap {name!r} is in CSV files only.")
             for one in [month] if month else self.months:
                 self._by_month.setdefault(one, set()).add(name)
 
@@ -96,6 +99,12 @@ class ExportOptions:
     def traps_of(self, month: str) -> set[str]:
         """Return the names of the traps in a month's files."""
         return self._by_month.get(month, set())
+
+    def run_names(self, month: str) -> list[str]:
+        """Return the runs of a month, each by its day."""
+        daily = [str(day.day) for day in whole_month(month).days]
+        daily += [f"+{number}" for number in range(1, _SECOND_RUNS + 1)]
+        return [name for run in self.runs for name in (daily if run == "daily" else [run])]
 
     def form(self, dataset: str, month: str) -> Form:
         """Return how a dataset's values are written."""

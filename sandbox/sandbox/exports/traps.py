@@ -26,6 +26,9 @@ TRAPS = {
     "two-currencies": "each billing profile has its own of two currencies",
 }
 
+CSV_TRAPS = frozenset({"no-bom", "second-bom", "crlf", "short-row", "cut-last-line", "cut-file"})
+"""Those that are in the text of files."""
+
 
 def parse_trap(spec: str) -> tuple[str, str]:
     """Return a trap's name and its month, '' for all months, from NAME or NAME/YYYY-MM.

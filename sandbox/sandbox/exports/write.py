@@ -75,7 +75,7 @@ def write_exports(options: ExportOptions, destination: Destination) -> Truths:
         writer = _Writer(options, charges, destination, Path(scratch))
         for dataset in options.datasets:
             for month in options.months:
-                for number, name in enumerate(options.runs):
+                for number, name in enumerate(options.run_names(month)):
                     run = run_of(options, dataset, month, name, number)
                     if options.overwrite:
                         destination.clear(run.range_folder(options))
