@@ -1,12 +1,11 @@
-"""The command `sandbox`: starts the simulated API or the embedded ClickHouse, and prints keys."""
+"""The command `sandbox`: starts the simulated services, writes simulated exports, and prints keys."""
 
 from __future__ import annotations
 
+import json
 import re
-import signal
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,11 +13,14 @@ from sandbox.api import keys
 from sandbox.api.faults import FaultPlan
 from sandbox.api.server import ApiServer, Ledger
 from sandbox.api.store import PageStore
+from sandbox.arm import tokens
+from sandbox.bill import columns
 from sandbox.bill.generator import Bill
 from sandbox.bill.recorded import ENROLLMENT as RECORDED_ENROLLMENT
 from sandbox.bill.recorded import MONTH as RECORDED_MONTH
 from sandbox.bill.recorded import RecordedBill
 from sandbox.clickhouse import versions as clickhouse_versions
+from sandbox.loopback import serve_until_signalled
 
 if TYPE_CHECKING:
     from sandbox.bill.wire import PagedBill
@@ -51,7 +53,7 @@ _folder = click.option(
 
 @click.group()
 def main() -> None:
-    """A simulated EA reporting API and an embedded ClickHouse, both on loopback."""
+    """Simulated sources of Azure bills and an embedded ClickHouse, all on loopback."""
 
 
 @main.command()
@@ -89,16 +91,7 @@ def api(
     ledger = Ledger(bills, months, PageStore(folder), plan, seed)
     with ApiServer(port, ledger) as server, ApiServer(0, ledger) as decoy:
         ledger.decoy_port = decoy.server_port
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
-        for one in (server, decoy):
-            threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
-        click.echo(f"ready http://127.0.0.1:{server.server_port}/rest")
-        ended.wait()
-        for one in (server, decoy):
-            one.ended.set()
-            one.shutdown()
+        serve_until_signalled([server, decoy], f"ready http://127.0.0.1:{server.server_port}/rest")
 
 
 @main.command()
@@ -130,3 +123,129 @@ def clickhouse(*, port: int, folder: Path, user: str, password: str, engine: str
 def key(enrollment: str, days: float) -> None:
     """Print a bearer key for a simulated enrollment."""
     click.echo(keys.make_key(enrollment, days))
+
+
+@main.command()
+@click.argument("place", metavar="DESTINATION")
+@click.option("--credential", envvar="SANDBOX_STORAGE_CREDENTIAL", help="Account key or SAS, where the URL has none.")
+@click.option("--account", default="88888888", show_default=True, help="EA enrollment, or id of an MCA account.")
+@click.option("--agreement", type=click.Choice(columns.AGREEMENTS), default="ea", show_default=True)
+@click.option("--version", default="", help="Dataset version, or portal-download.  [default: the newest]")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    type=click.Choice(["actual", "amortized", "focus"]),
+    default=["actual", "amortized"],
+    show_default=True,
+)
+@click.option("--from", "first", default="2026-08", show_default=True, callback=_month, help="First month.")
+@click.option("--to", "last", default="2026-11", show_default=True, callback=_month, help="Last month.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    default=["+5"],
+    show_default=True,
+    help="Day of the month, +1 to +5 of the next one, or daily; several restate it.",
+)
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Usage rows of each month.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another bill.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "csv.gz", "parquet"]), default="csv", show_default=True
+)
+@click.option("--parts", default=2, show_default=True, type=click.IntRange(min=1), help="Files of each run.")
+@click.option(
+    "--manifest", type=click.Choice(["2024-04-01", "2021-01-01", "none"]), default="2024-04-01", show_default=True
+)
+@click.option("--overwrite", is_flag=True, help="A run takes the place of the one before it.")
+@click.option("--directory", default="costs", show_default=True, help="The exports' folder in the destination.")
+@click.option("--trap", "traps", multiple=True, help="NAME or NAME/YYYY-MM; a wrong one is told with the right ones.")
+def exports(*, place: str, credential: str | None, first: str, last: str, **options: Any) -> None:  # noqa: ANN401 - the options have types of their own
+    """Write Cost Management exports to a folder or a container's URL, and print their rows and exact cost as JSON."""
+    # Imported here: Polars takes a tenth of a second, which the other commands do without.
+    from sandbox.exports.destination import destination  # noqa: PLC0415
+    from sandbox.exports.plan import ExportOptions  # noqa: PLC0415
+    from sandbox.exports.write import write_exports  # noqa: PLC0415
+
+    try:
+        plan = ExportOptions(months=months_between(first, last), **options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    truths = write_exports(plan, destination(place, credential))
+    click.echo(json.dumps({d: {m: t.as_json() for m, t in of.items()} for d, of in truths.items()}, indent=2))
+
+
+@main.command()
+@_port
+@_folder
+@click.option("--container", default="costs", show_default=True, help="A container that is made if it is absent.")
+@click.option("--cert", type=click.Path(dir_okay=False, path_type=Path), help="Certificate (PEM): HTTPS, and tokens.")
+@click.option("--cert-key", type=click.Path(dir_okay=False, path_type=Path), help="The certificate's key (PEM).")
+def storage(*, port: int, folder: Path, container: str, cert: Path | None, cert_key: Path | None) -> None:
+    """Serve Azure Blob Storage by Azurite, which at first comes from the package indexes, until SIGTERM or SIGINT."""
+    # Imported here: the library of Azure Storage takes a second, which the other commands do without.
+    from sandbox.storage.service import serve  # noqa: PLC0415
+
+    if (cert is None) != (cert_key is None):
+        raise click.UsageError("--cert and --cert-key need each other.")
+    try:
+        serve(port, folder, container, (cert, cert_key) if cert and cert_key else None)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@_port
+@click.option("--account", default="88888888", show_default=True, help="EA enrollment, or id of an MCA account.")
+@click.option("--agreement", type=click.Choice(columns.AGREEMENTS), default="ea", show_default=True)
+@click.option("--from", "first", default="2026-08", show_default=True, callback=_month, help="First month with usage.")
+@click.option("--to", "last", default="2026-11", show_default=True, callback=_month, help="Last month with usage.")
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=0), help="Usage rows of each month.")
+@click.option("--seed", default=1, show_default=True, help="Another seed is another bill.")
+@click.option("--page-size", default=1000, show_default=True, type=click.IntRange(min=1), help="Records of each page.")
+@click.option(
+    "--polls", default=1, show_default=True, type=click.IntRange(min=0), help="202s before a report is ready."
+)
+@click.option("--retry-after", default=1, show_default=True, help="Seconds to wait for a report, as it is told.")
+@click.option("--parts", default=2, show_default=True, type=click.IntRange(min=1), help="Files of each report.")
+@click.option("--fault", "faults", multiple=True, help="[STAGE:]KIND[=ARG] and @N, @N-M, %P or /YYYY-MM: blob:403@1.")
+def arm(
+    *,
+    port: int,
+    account: str,
+    agreement: str,
+    first: str,
+    last: str,
+    rows: int,
+    seed: int,
+    page_size: int,
+    polls: int,
+    retry_after: int,
+    parts: int,
+    faults: tuple[str, ...],
+) -> None:
+    """Serve usageDetails and Cost Details reports as Azure Resource Manager does, until SIGTERM or SIGINT."""
+    # Imported here: Polars takes a tenth of a second, which the other commands do without.
+    from sandbox.arm.bill import ScopedBill  # noqa: PLC0415
+    from sandbox.arm.faults import StagedFaults  # noqa: PLC0415
+    from sandbox.arm.reports import Reports  # noqa: PLC0415
+    from sandbox.arm.server import ArmServer, Desk  # noqa: PLC0415
+    from sandbox.bill.charged import Account  # noqa: PLC0415
+
+    try:
+        plan = StagedFaults(faults, seed)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from error
+    bill = ScopedBill(Account(account, agreement), seed, rows, months_between(first, last))
+    desk = Desk(bill, Reports(bill, polls, parts), plan, seed, page_size, retry_after)
+    with ArmServer(port, desk) as server, ArmServer(0, desk) as blobs:
+        desk.blobs_port = blobs.server_port
+        serve_until_signalled([server, blobs], f"ready http://127.0.0.1:{server.server_port}")
+
+
+@main.command()
+@click.option("--seconds", default=3600.0, show_default=True, help="Validity; a negative number prints an expired one.")
+def token(seconds: float) -> None:
+    """Print a bearer token for the simulated Resource Manager."""
+    click.echo(tokens.make_token(seconds))

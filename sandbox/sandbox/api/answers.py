@@ -95,7 +95,7 @@ def error_answer(status: int, message: str = "", number: int = 0, retry_after: s
         status: HTTP status.
         message: What happened, by default the status's phrase.
         number: Decides the form: {error: {code, message}}, {message, errorCode}, HTML or plain text.
-        retry_after: Seconds, `date:SECONDS` for an HTTP date that many seconds ahead, '' for no header.
+        retry_after: See `retry_headers`.
     """
     message = message or responses.get(status, "Error")
     answer = (
@@ -104,9 +104,19 @@ def error_answer(status: int, message: str = "", number: int = 0, retry_after: s
         html_answer(status),
         Answer(status, "text/plain", [message.encode()]),
     )[number % 4]
-    if retry_after.startswith("date:"):
-        moment = datetime.now(UTC) + timedelta(seconds=float(retry_after.removeprefix("date:")))
-        answer.headers["Retry-After"] = format_datetime(moment, usegmt=True)
-    elif retry_after:
-        answer.headers["Retry-After"] = retry_after
+    answer.headers |= retry_headers(retry_after)
     return answer
+
+
+def retry_headers(retry_after: str) -> dict[str, str]:
+    """Return the header that says when to try again.
+
+    Args:
+        retry_after: Seconds, `date:SECONDS` for an HTTP date that many seconds ahead, HEADER:SECONDS for another header
+            than Retry-After, '' for none.
+    """
+    header, _, seconds = retry_after.rpartition(":")
+    if header == "date":
+        moment = datetime.now(UTC) + timedelta(seconds=float(seconds))
+        return {"Retry-After": format_datetime(moment, usegmt=True)}
+    return {header or "Retry-After": seconds} if retry_after else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 KINDS = {
     "reset": "the connection is reset in the middle of the answer",
@@ -27,7 +27,10 @@ KINDS = {
     "throttled": "the same, with an `error` beside it",
     "linkname": "the nextLink under another name; ARG: upper (NextLink), lower (nextlink) or odata (@odata.nextLink)",
 }
-"""Kinds beside the status numbers 400 to 599 (ARG: Retry-After in seconds, or `date:SECONDS` for an HTTP date)."""
+"""Kinds beside the status numbers 400 to 599.
+
+Their ARG is a number of seconds for Retry-After, `date:SECONDS` for an HTTP date there, or HEADER:SECONDS.
+"""
 
 LINK_NAMES = {"upper": "NextLink", "lower": "nextlink", "odata": "@odata.nextLink"}
 
@@ -35,7 +38,7 @@ _SPEC = re.compile(
     r"(?P<kind>[a-z]+|[45]\d\d)(?:=(?P<argument>[^@%/]+))?"
     r"(?:@(?P<first>\d+)(?:-(?P<last>\d+))?|%(?P<probability>[\d.]+)|/(?P<month>\d{4}-\d\d))"
 )
-_ARGUMENTS = {"nextlink": {"scheme", "host", "port", "path", "month", "repeat"}, "linkname": set(LINK_NAMES)}
+ARGUMENTS = {"nextlink": {"scheme", "host", "port", "path", "month", "repeat"}, "linkname": set(LINK_NAMES)}
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,15 @@ class Fault:
         return int(self.kind) if self.kind.isdigit() else None
 
 
-def parse_fault(spec: str) -> Fault:
+def parse_fault(
+    spec: str, kinds: Collection[str] = tuple(KINDS), arguments: Mapping[str, Collection[str]] = ARGUMENTS
+) -> Fault:
     """Return the fault that a specification KIND[=ARG]@N, @N-M, %P or /YYYY-MM describes.
+
+    Args:
+        spec: The specification.
+        kinds: What there is beside status numbers.
+        arguments: What may follow `=`, by kind.
 
     Raises:
         ValueError: With a sentence about what is wrong.
@@ -74,11 +84,11 @@ def parse_fault(spec: str) -> Fault:
     if match is None:
         raise ValueError(f"The fault {spec!r} is none of KIND[=ARG]@N, @N-M, %P and /YYYY-MM.")
     kind, argument = match["kind"], match["argument"] or ""
-    if not kind.isdigit() and kind not in KINDS:
-        raise ValueError(f"The fault {spec!r} is of no known kind: a status from 400 to 599, {', '.join(KINDS)}.")
-    if argument not in (known := _ARGUMENTS.get(kind, {argument})):
+    if not kind.isdigit() and kind not in kinds:
+        raise ValueError(f"The fault {spec!r} is of no known kind: a status from 400 to 599, {', '.join(kinds)}.")
+    if argument not in (known := arguments.get(kind, {argument})):
         raise ValueError(f"The fault {spec!r} needs one of {', '.join(sorted(known))} after {kind}=.")
-    seconds = argument.removeprefix("date:") if kind.isdigit() else argument
+    seconds = argument.rpartition(":")[2] if kind.isdigit() else argument
     if (kind == "timeout" or (kind.isdigit() and argument)) and not re.fullmatch(r"\d+(\.\d+)?", seconds):
         raise ValueError(f"The fault {spec!r} needs a number of seconds.")
     if match["probability"] is not None:
@@ -95,14 +105,22 @@ def parse_fault(spec: str) -> Fault:
 class FaultPlan:
     """Counts usage requests and says which fault each meets; safe to use from several threads."""
 
-    def __init__(self, specs: Sequence[str], seed: int) -> None:
+    def __init__(
+        self,
+        specs: Sequence[str],
+        seed: int,
+        kinds: Collection[str] = tuple(KINDS),
+        arguments: Mapping[str, Collection[str]] = ARGUMENTS,
+    ) -> None:
         """Begin with request 1.
 
         Args:
             specs: See `parse_fault`; of several that fit a request the first is taken.
             seed: Decides which requests meet faults with a probability; request N always meets the same.
+            kinds: See `parse_fault`.
+            arguments: See `parse_fault`.
         """
-        self._faults = [parse_fault(spec) for spec in specs]
+        self._faults = [parse_fault(spec, kinds, arguments) for spec in specs]
         self._seed = seed
         self._lock = threading.Lock()
         self._count = 0

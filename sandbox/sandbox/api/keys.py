@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from hashlib import sha256
+from typing import Any, cast
 
 _SIGNING_PHRASE = b"simulated enrollments only"
 
@@ -21,22 +22,34 @@ def make_key(enrollment: str, days: float = 180, now: float | None = None) -> st
     """
     issued_at = int(time.time() if now is None else now)
     claims = {"EnrollmentNumber": enrollment, "iat": issued_at, "exp": issued_at + int(days * 86400)}
-    signed = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
-    return f"{signed}.{_signature(signed)}"
+    return signed(claims)
 
 
 def refusal(key: str, enrollment: str, now: float | None = None) -> str | None:
     """Return why a key does not open an enrollment, None if it does."""
-    signed, _, signature = key.rpartition(".")
-    if not hmac.compare_digest(signature.encode(), _signature(signed).encode()):
+    claims = claims_of(key)
+    if claims is None:
         return "The signature of the key is not valid."
-    payload = signed.partition(".")[2]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     if claims["exp"] <= (time.time() if now is None else now):
         return "The key has expired."
     if claims["EnrollmentNumber"] != enrollment:
         return "The key is for another enrollment."
     return None
+
+
+def signed(claims: dict[str, object]) -> str:
+    """Return claims as a signed token."""
+    content = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    return f"{content}.{_signature(content)}"
+
+
+def claims_of(token: str) -> dict[str, Any] | None:
+    """Return a token's claims, None if the signature is not ours."""
+    content, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(content).encode()):
+        return None
+    payload = content.partition(".")[2]
+    return cast("dict[str, Any]", json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
 
 
 def _part(value: dict[str, object]) -> str:

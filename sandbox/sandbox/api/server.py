@@ -6,15 +6,8 @@ Rows come from the bills, bodies from `answers`; the control endpoints below `/s
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
-import struct
-import sys
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +26,7 @@ from sandbox.api.answers import (
 )
 from sandbox.api.faults import LINK_NAMES, Fault, FaultPlan
 from sandbox.bill.recorded import ENROLLMENT as RECORDED_ENROLLMENT
+from sandbox.loopback import LoopbackHandler, LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,38 +96,21 @@ class Ledger:
         return months
 
 
-class ApiServer(ThreadingHTTPServer):
-    """A thread for each connection; reports nothing about clients that go away."""
-
-    daemon_threads = True
-    request_queue_size = 64
+class ApiServer(LoopbackServer):
+    """Serves a ledger."""
 
     def __init__(self, port: int, ledger: Ledger) -> None:
         """Bind to loopback; port 0 takes a free one."""
         self.ledger = ledger
-        self.ended = threading.Event()
-        super().__init__(("127.0.0.1", port), Handler)
-
-    def server_bind(self) -> None:
-        """Bind without looking up the host's name, which can take seconds on a machine without a name server."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
-        """Print the traceback, unless a client went away, which tests do on purpose."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
+        super().__init__(port, Handler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(LoopbackHandler):
     """Answers one connection."""
 
-    protocol_version = "HTTP/1.1"
-    server_version = "AzureBillingSandbox/1"
-    disable_nagle_algorithm = True
     server: ApiServer
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server asks for
         """Answer usage requests, `/sandbox/served` and `/sandbox/requests`."""
         address = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
@@ -141,13 +118,13 @@ class Handler(BaseHTTPRequestHandler):
         if usage := _USAGE_PATH.fullmatch(address.path):
             self._answer_usage(usage["enrollment"], query)
         elif address.path == "/sandbox/requests":
-            self._send(json_answer(ledger.requests))
+            self.send(json_answer(ledger.requests))
         elif address.path == "/sandbox/served" and query.get("enrollment") in ledger.bills:
-            self._send(json_answer(ledger.served(query["enrollment"])))
+            self.send(json_answer(ledger.served(query["enrollment"])))
         else:
-            self._send(error_answer(404, f"There is nothing at {address.path}."))
+            self.send(error_answer(404, f"There is nothing at {address.path}."))
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the name that http.server asks for
         """Set the faults or a month's revision."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         ledger = self.server.ledger
@@ -159,23 +136,20 @@ class Handler(BaseHTTPRequestHandler):
                 enrollment, month, revision = wish["enrollment"], wish["month"], int(wish["revision"])
                 ledger.set_revision(enrollment, month, revision)
             else:
-                self._send(error_answer(404, f"There is nothing at {self.path}."))
+                self.send(error_answer(404, f"There is nothing at {self.path}."))
                 return
         except (ValueError, KeyError, TypeError) as error:
-            self._send(error_answer(400, str(error)))
+            self.send(error_answer(400, str(error)))
             return
-        self._send(json_answer(wish))
+        self.send(json_answer(wish))
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802 - the name that http.server asks for
         """Forget the requests so far."""
         if self.path == "/sandbox/requests":
             self.server.ledger.requests.clear()
-            self._send(json_answer([]))
+            self.send(json_answer([]))
         else:
-            self._send(error_answer(404, f"There is nothing at {self.path}."))
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing: `/sandbox/requests` says more."""
+            self.send(error_answer(404, f"There is nothing at {self.path}."))
 
     def _answer_usage(self, enrollment: str, query: dict[str, str]) -> None:
         ledger = self.server.ledger
@@ -200,7 +174,8 @@ class Handler(BaseHTTPRequestHandler):
         })  # fmt: skip
         if fault is not None and fault.kind == "timeout":
             self.server.ended.wait(float(fault.argument))
-        self._send(answer, fault)
+        broken = fault.kind if fault is not None and answer.status == 200 else ""  # noqa: PLR2004 - the status OK
+        self.send(answer, broken)
 
     def _usage_answer(self, enrollment: str, query: dict[str, str], number: int, fault: Fault | None) -> Answer:
         """Return the answer to a request with a valid key."""
@@ -258,24 +233,3 @@ class Handler(BaseHTTPRequestHandler):
         if part == "host":
             return link.replace(f"//{host}", "//localhost" if host != "localhost" else "//127.0.0.1", 1)
         return link.replace(f":{port}/", f":{self.server.ledger.decoy_port}/", 1)
-
-    def _send(self, answer: Answer, fault: Fault | None = None) -> None:
-        kind = fault.kind if fault is not None and answer.status == 200 else ""  # noqa: PLR2004 - the status OK
-        body = answer.body
-        if kind in {"reset", "truncated", "malformed"}:
-            whole = b"".join(body)
-            body = [whole[: len(whole) // 2]]
-        length = len(whole) if kind in {"reset", "truncated"} else sum(map(len, body))
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(length))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for part in body:
-            self.wfile.write(part)
-        if kind == "reset":
-            # A linger time of 0 makes close send RST; detached, as the reader's file object would keep the socket open.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())
-        self.close_connection = self.close_connection or kind in {"reset", "truncated"}

@@ -1,0 +1,1 @@
+"""Simulated Azure Resource Manager: usageDetails and the Cost Details report of one billing account."""

@@ -1,0 +1,1 @@
+"""Simulated Cost Management exports: their runs, files and manifests, and where they are written."""

@@ -1,0 +1,1 @@
+"""Azurite, Microsoft's emulator of Azure Storage, as a container that is ready for exports."""
