@@ -13,6 +13,7 @@ from tap_azure_ea_billing.sources import SOURCES
 from tap_azure_ea_billing.sources.arm.settings import UsageDetailsSettings
 from tap_azure_ea_billing.sources.cost_details.settings import CostDetailsSettings
 from tap_azure_ea_billing.sources.ea.settings import EASettings
+from tap_azure_ea_billing.sources.exports.settings import ExportsSettings
 from tap_azure_ea_billing.sources.settings import SettingsGroup
 
 
@@ -50,7 +51,7 @@ class BatchConfig(SettingsGroup):
     batch_size: int = Field(default=25_000, ge=1, title="Batch size", description="Rows of a file.")
 
 
-class AzureApiConfig(EASettings, CostDetailsSettings, UsageDetailsSettings):
+class AzureApiConfig(EASettings, CostDetailsSettings, UsageDetailsSettings, ExportsSettings):
     """Every setting of the tap; an error names the setting and its environment variable.
 
     A source that has settings of its own adds their group to the base classes.

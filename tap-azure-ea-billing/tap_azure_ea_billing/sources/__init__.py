@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_azure_ea_billing.sources.arm.source import UsageDetailsSource
-from tap_azure_ea_billing.sources.cost_details.source import CostDetailsSource
 from tap_azure_ea_billing.sources.ea.source import EASource
+from tap_azure_ea_billing.sources.later import ImportedLater
 
 if TYPE_CHECKING:
     import logging
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 SOURCES: dict[str, Callable[[AzureApiConfig, Clock, logging.Logger], Source]] = {
     "ea": EASource,
-    "cost_details": CostDetailsSource,
-    "arm": UsageDetailsSource,
+    "exports": ImportedLater("tap_azure_ea_billing.sources.exports.source", "ExportsSource"),
+    "cost_details": ImportedLater("tap_azure_ea_billing.sources.cost_details.source", "CostDetailsSource"),
+    "arm": ImportedLater("tap_azure_ea_billing.sources.arm.source", "UsageDetailsSource"),
 }

@@ -96,7 +96,10 @@ class BillSettings(SettingsGroup):
     source: str = Field(
         default="ea",
         title="Source",
-        description="API to read: `ea`, the EA reporting API.",
+        description=(
+            "Where the bills are read: `ea` (the EA reporting API), `exports` (Cost Management exports), "
+            "`cost_details` (Cost Details reports) or `arm` (usage details from Azure Resource Manager)."
+        ),
     )
     datasets: str = Field(
         default="actual",

@@ -50,9 +50,8 @@ def sum_of_costs(costs: pl.Series) -> tuple[Decimal, int]:
 def count_rows(total: MonthTotal, frame: pl.DataFrame) -> None:
     """Count a frame of usage rows into the total of its month; the pages are its source's to count."""
     cost, readable = sum_of_costs(frame["extended_cost"])
-    total.rows += frame.height
-    total.unreadable_costs += frame.height - readable
-    total.cost = exact_sum((cost,), total.cost)
+    currencies = frame["billing_currency"].unique().drop_nulls()
+    total.add_rows(frame.height, (cost,), frame.height - readable, currencies)
 
 
 def _shifted(digits: int, decimals: int) -> Decimal:
