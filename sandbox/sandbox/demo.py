@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.bill.generator import example_patterns
+from sandbox.exports.destination import Folder
+from sandbox.exports.plan import ExportOptions
+from sandbox.exports.write import write_exports
 from sandbox.launch import running_api, running_clickhouse
 
 if TYPE_CHECKING:
-    from sandbox.launch import Api, ClickHouse
+    from sandbox.launch import ClickHouse
 
 ENROLLMENT = "88888888"
 MONTHS = 4
@@ -59,16 +62,23 @@ To load your own bill:
 
 
 @click.command(help="Load a simulated Azure bill into an embedded ClickHouse and show it.")
+@click.option(
+    "--source",
+    type=click.Choice(["ea", "exports"]),
+    default="ea",
+    show_default=True,
+    help="Where the bill comes from: the simulated EA API, or Cost Management exports in a folder.",
+)
 @click.option("--rows", default=5_000, show_default=True, help="Usage rows of each month.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".sandbox/demo"),
-    show_default=True,
-    help="Where the demo keeps its ClickHouse tables and Meltano's state; a second run goes on from there.",
+    help="Where the demo keeps its ClickHouse tables and Meltano's state; a second run goes on from there."
+    "  [default: .sandbox/demo-SOURCE]",
 )
-def main(rows: int, folder: Path) -> None:
+def main(source: str, rows: int, folder: Path | None) -> None:
     """Run the demo."""
+    folder = folder or Path(f".sandbox/demo-{source}")
     signal.signal(signal.SIGTERM, _interrupted)
     os.umask(0o077)  # Meltano writes keys and passwords to files, and so do the servers
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,17 +87,11 @@ def main(rows: int, folder: Path) -> None:
     try:
         with ExitStack() as servers:
             clickhouse = servers.enter_context(running_clickhouse(folder / "clickhouse"))
-            api = servers.enter_context(
-                running_api(
-                    folder / "pages",
-                    enrollments=(ENROLLMENT,),
-                    first=_month(today, MONTHS - 1),
-                    last=_month(today, 0),
-                    rows=rows,
-                    page_size=1000,
-                )
-            )
-            _load_and_show(api, clickhouse, folder.resolve(), _month(today, MONTHS - 1))
+            if source == "exports":
+                tap = _exports(folder.resolve() / "exports", today, rows)
+            else:
+                tap = _api(servers, folder, today, rows)
+            _load_and_show(tap, clickhouse, folder.resolve(), _month(today, MONTHS - 1))
     except KeyboardInterrupt:
         click.echo("Interrupted; both servers have ended.", err=True)
         sys.exit(130)
@@ -105,7 +109,32 @@ def _month(today: dt.date, back: int) -> str:
     return f"{year}-{month + 1:02}"
 
 
-def _load_and_show(api: Api, clickhouse: ClickHouse, folder: Path, first_month: str) -> None:
+def _api(servers: ExitStack, folder: Path, today: dt.date, rows: int) -> dict[str, str]:
+    """Start the simulated EA API; return the settings of a tap that reads it."""
+    api = servers.enter_context(
+        running_api(
+            folder / "pages",
+            enrollments=(ENROLLMENT,),
+            first=_month(today, MONTHS - 1),
+            last=_month(today, 0),
+            rows=rows,
+            page_size=1000,
+        )
+    )
+    return {"API_URL": api.url, "API_KEY": api.key(ENROLLMENT)}
+
+
+def _exports(folder: Path, today: dt.date, rows: int) -> dict[str, str]:
+    """Write simulated exports, as a daily export of today leaves them; return the settings of a tap that reads them."""
+    click.echo(f"Simulated exports of actual and amortized costs: {folder}")
+    closed = [_month(today, back) for back in range(MONTHS - 1, 0, -1)]
+    for months, run in ((closed, "+5"), ([_month(today, 0)], str(today.day))):
+        plan = ExportOptions(account=ENROLLMENT, months=months, runs=(run,), rows=rows, file_format="parquet")
+        write_exports(plan, Folder(folder))
+    return {"SOURCE": "exports", "EXPORTS_URL": str(folder), "DATASETS": "actual,amortized"}
+
+
+def _load_and_show(tap: dict[str, str], clickhouse: ClickHouse, folder: Path, first_month: str) -> None:
     environment = {
         **os.environ,
         "CLICKHOUSE_HOST": clickhouse.host,
@@ -116,8 +145,7 @@ def _load_and_show(api: Api, clickhouse: ClickHouse, folder: Path, first_month: 
         "CLICKHOUSE_SECURE": "false",
         "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
         "MELTANO_ENVIRONMENT": "demo",
-        "TAP_AZURE_EA_BILLING_API_URL": api.url,
-        "TAP_AZURE_EA_BILLING_API_KEY": api.key(ENROLLMENT),
+        **{f"TAP_AZURE_EA_BILLING_{name}": value for name, value in tap.items()},
         "TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER": ENROLLMENT,
         "TAP_AZURE_EA_BILLING_START_DATE": f"{first_month}-01",
     }

@@ -39,7 +39,7 @@ def test_every_setting_and_every_column_of_focus_is_told() -> None:
 @pytest.mark.parametrize(
     ("plugin", "kind", "secret"),
     [
-        (TAP, "extractors", {"api_key", "enrollments", "fernet_key"}),
+        (TAP, "extractors", {"api_key", "enrollments", "fernet_key", "client_secret", "access_token", "sas_token"}),
         (MAPPER, "mappers", {"clickhouse.password"}),
     ],
 )

@@ -98,6 +98,7 @@ def scripted_settings(scripted: Scripted, **other: Any) -> dict[str, Any]:
     }
 
 
+NO_DATA: Answer = (204, b"", {})
 TOKEN = "the-token-of-this-test"  # noqa: S105 - of no account
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
-from tap.scripted import TOKEN, azure_settings, scripted_api
+from tap.scripted import NO_DATA, TOKEN, azure_settings, scripted_api
 from tap.tap_runs import errors, program, run
 
 from tap_azure_ea_billing.sources.azure import tokens
@@ -32,7 +32,6 @@ MODERN = b"""{"id": "/2", "kind": "modern", "tags": null, "properties": {"subscr
  "2026-08-31", "product": "Q", "meterName": "D4", "quantity": 1, "costInBillingCurrency": 12345678901234567890.12,
  "instanceName": "/vm/2", "billingCurrencyCode": "EUR", "exchangeRate": "1.50",
  "partnerEarnedCreditApplied": "0", "offerid": "MS-2"}}"""
-NO_DATA: Answer = (204, b"", {})
 UNAVAILABLE: Answer = (503, b"", {})
 ELSEWHERE = b"https://elsewhere.example/usageDetails?x=1"
 LINK = b"{url}/next?$skiptoken=A%2BB%3D&sig=hush"
