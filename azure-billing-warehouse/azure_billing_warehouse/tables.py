@@ -20,6 +20,8 @@ class ClickHouse:
     """The expression that fills the column in the table; the mapper then doesn't send it."""
     fallback: str | None = None
     """The expression for rows that came without the column, such as those of an older version; the mapper sends it."""
+    is_of_some_sources: bool = False
+    """Whether only some sources have the column: the mapper doesn't send it in a frame where every row lacks it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ RequiredText = Annotated[str, ClickHouse("String")]
 Integer = Annotated[int | None, ClickHouse("Nullable(Int64)")]
 Count = Annotated[int, ClickHouse("UInt64")]
 Number = Annotated[float | None, ClickHouse("Nullable(Float64)")]
+SourceText = Annotated[str | None, ClickHouse("Nullable(String)", is_of_some_sources=True)]
+SourceNumber = Annotated[float | None, ClickHouse("Nullable(Float64)", is_of_some_sources=True)]
 Cost = Annotated[float, ClickHouse("Float64")]
 ExactCost = Annotated[decimal.Decimal | None, ClickHouse("Nullable(Decimal(76, 38))")]
 JsonText = Annotated[str | None, ClickHouse("JSON")]
@@ -187,34 +191,34 @@ class AzureBillingDetail(BillTable):
         "unknown: the row was loaded by a version without this column."
     )
     dataset: DatasetText = Field(description=_DATASET)
-    pricing_model: Text = Field(description="OnDemand, Reservation, SavingsPlan or Spot (PricingModel).")
-    frequency: Text = Field(description="UsageBased, OneTime or Recurring (Frequency).")
-    publisher_type: Text = Field(description="Kind of the seller, such as Azure or Marketplace (PublisherType).")
-    publisher_name: Text = Field(description="Name of the seller (PublisherName).")
-    reservation_id: Text = Field(description="Reservation that was bought or covers the usage (ReservationId).")
-    reservation_name: Text = Field(description="Its name (ReservationName).")
-    benefit_id: Text = Field(description="Reservation or savings plan, as a resource id (benefitId).")
-    benefit_name: Text = Field(description="Its name (benefitName).")
-    term: Text = Field(description="Length of the commitment, such as 12 or 36 months (Term).")
-    unit_price: Number = Field(description="Negotiated price of one unit, without commitments (UnitPrice, R4).")
-    payg_price: Number = Field(description="List price of one unit (PayGPrice, R4).")
-    part_number: Text = Field(description="Part number in the price sheet (PartNumber).")
-    service_family: Text = Field(description="Family of the service, such as Compute (ServiceFamily).")
-    product_order_id: Text = Field(description="Id of the product's order (ProductOrderId).")
-    product_order_name: Text = Field(description="Its name (ProductOrderName).")
-    billing_profile_id: Text = Field(description="Id of the billing profile (BillingProfileId).")
-    billing_profile_name: Text = Field(description="Its name (BillingProfileName).")
-    invoice_section_id: Text = Field(description="Id of the invoice section or department (InvoiceSectionId).")
-    invoice_section_name: Text = Field(description="Its name (InvoiceSectionName).")
-    invoice_id: Text = Field(description="Number of the invoice; blank in an open month (invoiceId).")
-    exchange_rate: Number = Field(
+    pricing_model: SourceText = Field(description="OnDemand, Reservation, SavingsPlan or Spot (PricingModel).")
+    frequency: SourceText = Field(description="UsageBased, OneTime or Recurring (Frequency).")
+    publisher_type: SourceText = Field(description="Kind of the seller, such as Azure or Marketplace (PublisherType).")
+    publisher_name: SourceText = Field(description="Name of the seller (PublisherName).")
+    reservation_id: SourceText = Field(description="Reservation that was bought or covers the usage (ReservationId).")
+    reservation_name: SourceText = Field(description="Its name (ReservationName).")
+    benefit_id: SourceText = Field(description="Reservation or savings plan, as a resource id (benefitId).")
+    benefit_name: SourceText = Field(description="Its name (benefitName).")
+    term: SourceText = Field(description="Length of the commitment, such as 12 or 36 months (Term).")
+    unit_price: SourceNumber = Field(description="Negotiated price of one unit, without commitments (UnitPrice, R4).")
+    payg_price: SourceNumber = Field(description="List price of one unit (PayGPrice, R4).")
+    part_number: SourceText = Field(description="Part number in the price sheet (PartNumber).")
+    service_family: SourceText = Field(description="Family of the service, such as Compute (ServiceFamily).")
+    product_order_id: SourceText = Field(description="Id of the product's order (ProductOrderId).")
+    product_order_name: SourceText = Field(description="Its name (ProductOrderName).")
+    billing_profile_id: SourceText = Field(description="Id of the billing profile (BillingProfileId).")
+    billing_profile_name: SourceText = Field(description="Its name (BillingProfileName).")
+    invoice_section_id: SourceText = Field(description="Id of the invoice section or department (InvoiceSectionId).")
+    invoice_section_name: SourceText = Field(description="Its name (InvoiceSectionName).")
+    invoice_id: SourceText = Field(description="Number of the invoice; blank in an open month (invoiceId).")
+    exchange_rate: SourceNumber = Field(
         description="Units of the billing currency for one of the pricing currency (exchangeRatePricingToBilling, R4)."
     )
-    cost_in_usd: Number = Field(description="The same cost in US dollars (costInUsd, R4).")
-    pricing_currency: Text = Field(description="Currency of unit_price and payg_price (pricingCurrency).")
-    availability_zone: Text = Field(description="Availability zone of the resource (AvailabilityZone).")
-    provider: Text = Field(description="Cloud provider that the charge comes from, such as Azure (provider).")
-    run_id: Text = Field(description="The export's run or the report that the row came in.")
+    cost_in_usd: SourceNumber = Field(description="The same cost in US dollars (costInUsd, R4).")
+    pricing_currency: SourceText = Field(description="Currency of unit_price and payg_price (pricingCurrency).")
+    availability_zone: SourceText = Field(description="Availability zone of the resource (AvailabilityZone).")
+    provider: SourceText = Field(description="Cloud provider that the charge comes from, such as Azure (provider).")
+    run_id: SourceText = Field(description="The export's run or the report that the row came in.")
 
 
 class TaggingAudit(SnapshotRow):
