@@ -22,6 +22,7 @@ from azure_billing_warehouse.tables import (
     BillingIssue,
     BillingMonth,
     TaggingAudit,
+    without_dataset,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def _snapshots(config: ClickHouseConfig) -> str:
     )
     detail = qualified(config, AzureBillingDetail.table)
     joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
-    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in SNAPSHOT_KEY)
+    # In a table of a version without datasets the parts' metadata doesn't say the dataset, the only column to be read.
+    in_metadata = ", ".join(without_dataset(SNAPSHOT_KEY))
+    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in without_dataset(SNAPSHOT_KEY))
     return f"""SELECT
     {months},
     ifNull(staged.partition_id, '') AS partition_id,
@@ -111,11 +114,14 @@ def _snapshots(config: ClickHouseConfig) -> str:
 FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
 LEFT JOIN
 (
-    SELECT {partition_keys}, partition.partition_id AS partition_id, counted.row_count AS row_count
+    SELECT {partition_keys}, loaded.dataset AS dataset, partition.partition_id AS partition_id,
+        counted.row_count AS row_count
     FROM (SELECT _partition_id AS partition_id, count() AS row_count FROM {detail} FINAL GROUP BY partition_id)
         AS counted
-    INNER JOIN (SELECT _partition_id AS partition_id, {_KEY} FROM {detail} GROUP BY partition_id, {_KEY})
+    INNER JOIN (SELECT _partition_id AS partition_id, {in_metadata} FROM {detail} GROUP BY partition_id, {in_metadata})
         AS partition ON partition.partition_id = counted.partition_id
+    INNER JOIN (SELECT _partition_id AS partition_id, min(dataset) AS dataset FROM {detail} GROUP BY partition_id)
+        AS loaded ON loaded.partition_id = counted.partition_id
 ) AS staged
 ON {joined}{_consistent(config)}"""
 
