@@ -25,6 +25,7 @@ from azure_billing_warehouse.patterns.oddities import describe, find_oddities
 from azure_billing_warehouse.prune import prune as prune_snapshots
 from azure_billing_warehouse.report.page import write_report
 from azure_billing_warehouse.schema.create import ensure_tables, statements
+from azure_billing_warehouse.tables import with_dataset
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -129,8 +130,8 @@ def create(config: ClickHouseConfig, *, only_print: bool) -> None:
 def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations) -> None:
     """Check for each month whether what Azure billed is in the tables, to the row and the cost.
 
-    Every month from the first to the current one is expected of each enrollment. A month that lost most of its rows or
-    cost against an earlier load fails, and so does a snapshot that lies in the future.
+    Every month from the first to the current one is expected of each enrollment and dataset. A month that lost most of
+    its rows or cost against an earlier load fails, and so does a snapshot that lies in the future.
 
     Exit code 0: every month is there and adds up; 1: one isn't or doesn't, or the newest load is too old; 2: nothing
     could be checked (no connection, no tables, no month).
@@ -163,7 +164,7 @@ def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool
     pruned = prune_snapshots(config, keep=keep, dry_run=dry_run, kinds=kinds)
     for snapshot in pruned:
         kind = "complete" if snapshot.complete else "incomplete"
-        month = f"{snapshot.enrollment_number}  {snapshot.billing_month:%Y-%m}"
+        month = with_dataset(f"{snapshot.enrollment_number}  {snapshot.billing_month:%Y-%m}", snapshot.dataset)
         click.echo(f"{month}  {snapshot.snapshot_at:%Y-%m-%d %H:%M:%S} UTC  {kind:10}  {snapshot.row_count:>12,} rows")
     names: dict[Kind, str] = {
         "superseded": "Superseded snapshots",

@@ -43,6 +43,7 @@ class PrunedSnapshot(BaseModel):
     """A snapshot that was dropped, or would be."""
 
     enrollment_number: str
+    dataset: str
     billing_month: dt.date
     snapshot_at: dt.datetime
     kind: Kind
@@ -55,9 +56,9 @@ def prune(
 ) -> list[PrunedSnapshot]:
     """Drop what no view shows and no restatement is compared with, or what should not be there.
 
-    Superseded: for each enrollment and month the `keep` newest complete snapshots stay, and whatever is newer than the
-    newest complete one, as it may be loading. Older incomplete ones go. A month without a complete snapshot stays
-    unchanged. A snapshot in the future doesn't count as one of those kept, and stays.
+    Superseded: for each enrollment, dataset and month the `keep` newest complete snapshots stay, and whatever is newer
+    than the newest complete one, as it may be loading. Older incomplete ones go. A month without a complete snapshot
+    stays unchanged. A snapshot in the future doesn't count as one of those kept, and stays.
 
     Future: snapshots later than ClickHouse's clock, and those of months that have not begun; their month rows go too.
 
@@ -89,6 +90,7 @@ def prune(
     return [
         PrunedSnapshot(
             enrollment_number=snapshot.enrollment_number,
+            dataset=snapshot.dataset,
             billing_month=snapshot.billing_month,
             snapshot_at=snapshot.snapshot_at,
             kind=kind,
@@ -101,7 +103,7 @@ def prune(
 
 def _judged(snapshots: Iterable[Snapshot], keep: int, now: dt.datetime) -> Iterator[tuple[Kind, Snapshot]]:
     """Yield every snapshot that doesn't stay, and why."""
-    for _, group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2]):
+    for _, group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.month_key):
         month = list(group)
         complete = [snapshot for snapshot in month if snapshot.complete and not _is_future(snapshot, now)]
         kept = {snapshot.key for snapshot in complete[-keep:]}
@@ -131,7 +133,8 @@ def _forget(client: Client, config: ClickHouseConfig, snapshots: list[Snapshot])
     if not snapshots:
         return
     keys = ", ".join(
-        f"({literal(snapshot.enrollment_number)}, toDate({literal(snapshot.billing_month.isoformat())}), "
+        f"({literal(snapshot.enrollment_number)}, {literal(snapshot.dataset)}, "
+        f"toDate({literal(snapshot.billing_month.isoformat())}), "
         f"parseDateTime64BestEffort({literal(snapshot.snapshot_at.isoformat(timespec='milliseconds'))}, 3, 'UTC'))"
         for snapshot in snapshots
     )
@@ -140,7 +143,7 @@ def _forget(client: Client, config: ClickHouseConfig, snapshots: list[Snapshot])
             client.command(delete_rows(model.table, f"({_KEY}) IN ({keys})", config))
 
 
-def _drop(client: Client, config: ClickHouseConfig, dropped: set[tuple[str, dt.date, dt.datetime]]) -> None:
+def _drop(client: Client, config: ClickHouseConfig, dropped: set[tuple[str, str, dt.date, dt.datetime]]) -> None:
     with explained(config, "drop the snapshots"):
         for model in PARTITIONED:
             partitions = client.query(

@@ -6,7 +6,7 @@ import datetime as dt
 import decimal
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,8 @@ class ClickHouse:
     """The expression that fills the column in the table; the mapper then doesn't send it."""
     fallback: str | None = None
     """The expression for rows that came without the column, such as those of an older version; the mapper sends it."""
+    is_of_some_sources: bool = False
+    """Whether only some sources have the column: the mapper doesn't send it in a frame where every row lacks it."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,22 @@ RequiredText = Annotated[str, ClickHouse("String")]
 Integer = Annotated[int | None, ClickHouse("Nullable(Int64)")]
 Count = Annotated[int, ClickHouse("UInt64")]
 Number = Annotated[float | None, ClickHouse("Nullable(Float64)")]
+SourceText = Annotated[str | None, ClickHouse("Nullable(String)", is_of_some_sources=True)]
+SourceNumber = Annotated[float | None, ClickHouse("Nullable(Float64)", is_of_some_sources=True)]
 Cost = Annotated[float, ClickHouse("Float64")]
 ExactCost = Annotated[decimal.Decimal | None, ClickHouse("Nullable(Decimal(76, 38))")]
 JsonText = Annotated[str | None, ClickHouse("JSON")]
 Date = Annotated[dt.date, ClickHouse("Date")]
 OptionalDate = Annotated[dt.date | None, ClickHouse("Nullable(Date)")]
 Instant = Annotated[dt.datetime, ClickHouse("DateTime64(3, 'UTC')")]
+
+Dataset = Literal["actual", "amortized"]
+"""Whether a commitment's price is a charge of the day it was bought (actual) or is spread over its use (amortized)."""
+ACTUAL: Dataset = "actual"
+"""The dataset of rows that came without one, such as those that a version without datasets loaded."""
+AMORTIZED: Dataset = "amortized"
+DATASETS: tuple[Dataset, ...] = (ACTUAL, AMORTIZED)
+DatasetText = Annotated[str, ClickHouse("String", fallback=f"'{ACTUAL}'")]
 
 
 class BillTable(BaseModel):
@@ -73,13 +85,16 @@ class BillTable(BaseModel):
         return tuple(column for column in cls.columns() if column.clickhouse.default is None)
 
 
-_SNAPSHOT_KEY = ("enrollment_number", "billing_month", "snapshot_at")
+_SNAPSHOT_KEY = ("enrollment_number", "dataset", "billing_month", "snapshot_at")
+_ENROLLMENT = "The billing account: number of the Enterprise Agreement enrollment, or id of another account or scope."
+_DATASET = "actual, or amortized: the price of a reservation or savings plan spread over its use. Never add both up."
 
 
 class SnapshotRow(BillTable):
     """What every row says of the extraction it belongs to."""
 
-    enrollment_number: RequiredText = Field(description="Number of the Enterprise Agreement enrollment.")
+    enrollment_number: RequiredText = Field(description=_ENROLLMENT)
+    dataset: DatasetText = Field(description=_DATASET)
     billing_month: Date = Field(description="First day of the month that was billed.")
     snapshot_at: Instant = Field(description="Start of the extraction (UTC), the same for all rows of a snapshot.")
 
@@ -156,7 +171,7 @@ class AzureBillingDetail(BillTable):
     create_at: Annotated[dt.datetime | None, ClickHouse("DateTime", default="now()")] = Field(
         default=None, description="When ClickHouse took the row."
     )
-    enrollment_number: RequiredText = Field(description="Number of the Enterprise Agreement enrollment.")
+    enrollment_number: RequiredText = Field(description=_ENROLLMENT)
     billing_month: Date = Field(description="First day of the month that was billed.")
     snapshot_at: Instant = Field(description="Start of the extraction (UTC), the same for all rows of a snapshot.")
     row_number: Count = Field(description="Position of the row in the month's extraction, from 1.")
@@ -175,6 +190,35 @@ class AzureBillingDetail(BillTable):
         description="Level that a pattern matched: last_segment, resource_group or subscription; null: none did (R16). "
         "unknown: the row was loaded by a version without this column."
     )
+    dataset: DatasetText = Field(description=_DATASET)
+    pricing_model: SourceText = Field(description="OnDemand, Reservation, SavingsPlan or Spot (PricingModel).")
+    frequency: SourceText = Field(description="UsageBased, OneTime or Recurring (Frequency).")
+    publisher_type: SourceText = Field(description="Kind of the seller, such as Azure or Marketplace (PublisherType).")
+    publisher_name: SourceText = Field(description="Name of the seller (PublisherName).")
+    reservation_id: SourceText = Field(description="Reservation that was bought or covers the usage (ReservationId).")
+    reservation_name: SourceText = Field(description="Its name (ReservationName).")
+    benefit_id: SourceText = Field(description="Reservation or savings plan, as a resource id (benefitId).")
+    benefit_name: SourceText = Field(description="Its name (benefitName).")
+    term: SourceText = Field(description="Length of the commitment, such as 12 or 36 months (Term).")
+    unit_price: SourceNumber = Field(description="Negotiated price of one unit, without commitments (UnitPrice, R4).")
+    payg_price: SourceNumber = Field(description="List price of one unit (PayGPrice, R4).")
+    part_number: SourceText = Field(description="Part number in the price sheet (PartNumber).")
+    service_family: SourceText = Field(description="Family of the service, such as Compute (ServiceFamily).")
+    product_order_id: SourceText = Field(description="Id of the product's order (ProductOrderId).")
+    product_order_name: SourceText = Field(description="Its name (ProductOrderName).")
+    billing_profile_id: SourceText = Field(description="Id of the billing profile (BillingProfileId).")
+    billing_profile_name: SourceText = Field(description="Its name (BillingProfileName).")
+    invoice_section_id: SourceText = Field(description="Id of the invoice section or department (InvoiceSectionId).")
+    invoice_section_name: SourceText = Field(description="Its name (InvoiceSectionName).")
+    invoice_id: SourceText = Field(description="Number of the invoice; blank in an open month (invoiceId).")
+    exchange_rate: SourceNumber = Field(
+        description="Units of the billing currency for one of the pricing currency (exchangeRatePricingToBilling, R4)."
+    )
+    cost_in_usd: SourceNumber = Field(description="The same cost in US dollars (costInUsd, R4).")
+    pricing_currency: SourceText = Field(description="Currency of unit_price and payg_price (pricingCurrency).")
+    availability_zone: SourceText = Field(description="Availability zone of the resource (AvailabilityZone).")
+    provider: SourceText = Field(description="Cloud provider that the charge comes from, such as Azure (provider).")
+    run_id: SourceText = Field(description="The export's run or the report that the row came in.")
 
 
 class TaggingAudit(SnapshotRow):
@@ -224,8 +268,8 @@ class BillingMonth(SnapshotRow):
     order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
     key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
 
-    source: RequiredText = Field(description="The API that it came from.")
-    page_count: Count = Field(description="Pages that the API gave.")
+    source: RequiredText = Field(description="The source that it came from: ea, exports, cost_details or arm.")
+    page_count: Count = Field(description="Pages or files with rows that the source gave.")
     row_count: Count = Field(description="Rows that the tap counted.")
     extended_cost: ExactCost = Field(description="Exact sum of the cost that the API gave, before tax.")
     started_at: Instant = Field(description="Start of the month's extraction (UTC).")
@@ -237,6 +281,9 @@ class BillingMonth(SnapshotRow):
     rejected_extended_cost: Cost = Field(description="Readable cost of the rejected rows before tax.")
     issue_count: Count = Field(description="Findings in dq_billing_issue.")
     audit_count: Count = Field(description="Rows in dq_tagging_audit.")
+    run_id: Text = Field(description="The export's run or the report that the month was read from.")
+    blob_count: Integer = Field(description="Files that it consisted of.")
+    byte_count: Integer = Field(description="Their size in bytes.")
 
 
 class SnapshotClaim(SnapshotRow):
@@ -257,3 +304,16 @@ TABLES: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, Billing
 
 WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim)
 """All tables that the warehouse needs."""
+
+
+def without_dataset(key: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a key as it is in tables that a version without datasets made: ClickHouse can't change a key.
+
+    It still identifies a row, since the load guard lets no two datasets of a month share an instant.
+    """
+    return tuple(name for name in key if name != "dataset")
+
+
+def with_dataset(name: str, dataset: str) -> str:
+    """Return the name of an enrollment or a month for people; the dataset is in it where it isn't the usual one."""
+    return name if dataset == ACTUAL else f"{name}, {dataset}"

@@ -61,7 +61,7 @@ class LoadGuard:
         self._now = now
         self._load_id = str(uuid.uuid4())
         self._claimed: set[SnapshotKey] = set()
-        self._row_counts: dict[tuple[str, dt.date], int] = {}
+        self._row_counts: dict[tuple[str, str, dt.date], int] = {}
         self._place = f"ClickHouse at {clickhouse.host}:{clickhouse.port}, database {clickhouse.database}"
         self._is_reachable = True
 
@@ -89,7 +89,8 @@ class LoadGuard:
         """Claim the snapshots whose first rows are about to be sent; skip those this run has claimed.
 
         Raises:
-            LoadRefusedError: A snapshot lies in the future, or another load has claimed it.
+            LoadRefusedError: A snapshot lies in the future, another load has claimed it, or its instant is claimed for
+                another dataset.
             WarehouseError: ClickHouse can't be queried.
         """
         if not self._is_reachable:
@@ -97,6 +98,8 @@ class LoadGuard:
         for snapshot in snapshots:
             written = self._as_written(snapshot)
             if written not in self._claimed:
+                if any(written == other._replace(dataset=written.dataset) for other in self._claimed):
+                    raise LoadRefusedError(_same_instant(written))
                 self._claim(written)
                 self._claimed.add(written)
 
@@ -112,16 +115,16 @@ class LoadGuard:
         """
         snapshot = SnapshotKey(*(month[name] for name in SNAPSHOT_KEY))
         self.claim([snapshot])
-        known = self._row_counts.get(snapshot[:2], 0)
+        known = self._row_counts.get(snapshot[:3], 0)
         if known and month["row_count"] == 0 and snapshot.billing_month not in self._accepted:
             raise LoadRefusedError(
-                f"{_named(snapshot)}: the tap counted no rows, and the warehouse has {known} rows of this month from "
+                f"{snapshot.name}: the tap counted no rows, and the warehouse has {known} rows of this month from "
                 "an extraction before, which an empty one would hide. Nothing of it was published: run again. If the "
                 "month really became empty, name it in the setting accept_empty_months "
                 f"(TAP_AZURE_EA_BILLING_ACCEPT_EMPTY_MONTHS={snapshot.billing_month:%Y-%m})."
             )
         if month["row_count"] == month["received_row_count"]:
-            self._row_counts[snapshot[:2]] = month["row_count"]
+            self._row_counts[snapshot[:3]] = month["row_count"]
 
     def _compare_clocks(self, client: Client) -> None:
         before = self._now()
@@ -161,7 +164,7 @@ class LoadGuard:
         for row in rows:
             snapshot = SnapshotKey(*row)
             raise LoadRefusedError(
-                f"{_named(snapshot)}: the warehouse has a snapshot of {_shown(snapshot.snapshot_at)}, which is later "
+                f"{snapshot.name}: the warehouse has a snapshot of {_shown(snapshot.snapshot_at)}, which is later "
                 f"than ClickHouse's clock, and would hide what is loaded now. It was loaded with a wrong clock: "
                 "`azure-billing-warehouse prune --future` drops it; then load its month again."
             )
@@ -169,11 +172,11 @@ class LoadGuard:
     def _read_row_counts(self, client: Client) -> None:
         """Read the row count of each month's newest extraction that is whole by its month row."""
         rows = client.query(
-            "SELECT enrollment_number, billing_month, argMax(row_count, snapshot_at) "
+            "SELECT enrollment_number, dataset, billing_month, argMax(row_count, snapshot_at) "
             f"FROM {qualified(self._clickhouse, BillingMonth.table)} FINAL WHERE {whole()} "
-            "GROUP BY enrollment_number, billing_month"
+            "GROUP BY enrollment_number, dataset, billing_month"
         ).result_rows
-        self._row_counts = {(enrollment, month): count for enrollment, month, count in rows}
+        self._row_counts = {(enrollment, dataset, month): count for enrollment, dataset, month, count in rows}
 
     def _as_written(self, snapshot: SnapshotKey) -> SnapshotKey:
         """Return the snapshot as the tables will hold it: RECORDs are written in whole seconds."""
@@ -186,68 +189,87 @@ class LoadGuard:
             server = read_clock(client)
             if snapshot.snapshot_at > server + self._skew:
                 raise LoadRefusedError(
-                    f"{_named(snapshot)}: its snapshot is of {_shown(snapshot.snapshot_at)}, when ClickHouse's clock "
+                    f"{snapshot.name}: its snapshot is of {_shown(snapshot.snapshot_at)}, when ClickHouse's clock "
                     f"says {_shown(server)}: it would hide later ones. Set the clock of the machine that runs the tap, "
                     "and run again; nothing of the month was sent."
                 )
             if snapshot.billing_month > (server + self._skew).date():
                 raise LoadRefusedError(
-                    f"{_named(snapshot)}: this month has not begun by ClickHouse's clock, which says {_shown(server)}. "
+                    f"{snapshot.name}: this month has not begun by ClickHouse's clock, which says {_shown(server)}. "
                     "Set the clock of the machine that runs the tap, and run again; nothing of the month was sent."
                 )
             self._refuse_if_hidden(client, snapshot)
             if self._settings.create_tables and self._others(client, snapshot):
                 raise LoadRefusedError(
-                    f"{_named(snapshot)}: another load has begun the snapshot of {_shown(snapshot.snapshot_at)}: two "
+                    f"{snapshot.name}: another load has begun the snapshot of {_shown(snapshot.snapshot_at)}: two "
                     "runs extract the month in the same instant, or one extraction is loaded twice. Nothing of it was "
                     "sent by this run, so that the two can't mix: run the tap again."
                 )
 
     def _refuse_if_hidden(self, client: Client, snapshot: SnapshotKey) -> None:
-        """Refuse a snapshot that a later whole one of its month would hide: two clocks may differ.
+        """Refuse a snapshot that a later whole one of its month would hide, as two clocks may differ.
 
         Raises:
-            LoadRefusedError: There is a later one.
+            LoadRefusedError: There is a later one, or one of another dataset with the same instant.
         """
         if BillingMonth.table not in self._tables_present(client):
             return
-        ((latest,),) = client.query(
-            f"SELECT maxOrNull(snapshot_at) FROM {qualified(self._clickhouse, BillingMonth.table)} "
+        of_dataset, instant = "dataset = {dataset:String}", _INSTANT.format(name="snapshot")
+        ((latest, others),) = client.query(
+            f"SELECT maxOrNullIf(snapshot_at, {of_dataset}), countIf(NOT {of_dataset} AND snapshot_at = {instant}) "
+            f"FROM {qualified(self._clickhouse, BillingMonth.table)} "
             "WHERE enrollment_number = {enrollment:String} AND billing_month = {month:Date}",
-            {"enrollment": snapshot.enrollment_number, "month": snapshot.billing_month.isoformat()},
+            _parameters(snapshot),
         ).result_rows
+        if others:
+            raise LoadRefusedError(_same_instant(snapshot))
         if latest is not None and latest > snapshot.snapshot_at:
             raise LoadRefusedError(
-                f"{_named(snapshot)}: the warehouse has a whole snapshot of {_shown(latest)}, which is later than this "
+                f"{snapshot.name}: the warehouse has a whole snapshot of {_shown(latest)}, which is later than this "
                 f"one of {_shown(snapshot.snapshot_at)} and would hide it. Another run overtook this one, or went by a "
                 "clock that is ahead: nothing of it was sent; run again."
             )
 
     def _others(self, client: Client, snapshot: SnapshotKey) -> int:
-        """Write our claim, then count those of other loads: of two at once, at least one sees the other's."""
+        """Write our claim, then count those of other loads: of two at once, at least one sees the other's.
+
+        Raises:
+            LoadRefusedError: The same instant is claimed for another dataset.
+        """
         table = qualified(self._clickhouse, SnapshotClaim.table)
         instant = _INSTANT.format(name="snapshot")
-        parameters = {
-            "enrollment": snapshot.enrollment_number,
-            "month": snapshot.billing_month.isoformat(),
-            "snapshot": _text(snapshot.snapshot_at),
-            "load": self._load_id,
-        }
+        parameters = {**_parameters(snapshot), "load": self._load_id}
         claim = (
             f"INSERT INTO {table} ({_KEY}, load_id) "
-            f"SELECT {{enrollment:String}}, {{month:Date}}, {instant}, {{load:String}}"
+            f"SELECT {{enrollment:String}}, {{dataset:String}}, {{month:Date}}, {instant}, {{load:String}}"
         )
         in_turn(lambda: client.command(claim, parameters))
-        ((others,),) = client.query(
-            f"SELECT countIf(load_id != {{load:String}}) FROM {table} WHERE enrollment_number = {{enrollment:String}} "
+        ((others, other_datasets),) = client.query(
+            f"SELECT countIf(load_id != {{load:String}}), countIf(dataset != {{dataset:String}}) FROM {table} "
+            "WHERE enrollment_number = {enrollment:String} "
             f"AND billing_month = {{month:Date}} AND snapshot_at = {instant}",
             parameters,
         ).result_rows
+        if other_datasets:
+            raise LoadRefusedError(_same_instant(snapshot))
         return int(others)
 
 
-def _named(snapshot: SnapshotKey) -> str:
-    return f"Enrollment {snapshot.enrollment_number}, month {snapshot.billing_month:%Y-%m}"
+def _parameters(snapshot: SnapshotKey) -> dict[str, str]:
+    return {
+        "enrollment": snapshot.enrollment_number,
+        "dataset": snapshot.dataset,
+        "month": snapshot.billing_month.isoformat(),
+        "snapshot": _text(snapshot.snapshot_at),
+    }
+
+
+def _same_instant(snapshot: SnapshotKey) -> str:
+    return (
+        f"{snapshot.name}: the warehouse has a snapshot of {_shown(snapshot.snapshot_at)} of another dataset of this "
+        "month: two datasets that share an instant can't be told apart in every table. Nothing of it was sent by this "
+        "run: run the tap again."
+    )
 
 
 def _text(instant: dt.datetime) -> str:

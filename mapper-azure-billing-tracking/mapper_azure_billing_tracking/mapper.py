@@ -36,7 +36,7 @@ from mapper_azure_billing_tracking.singer.batch_files import BatchFolder
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
 from mapper_azure_billing_tracking.singer.reader import LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
 from mapper_azure_billing_tracking.singer.writer import FrameWriter, record_lines
-from mapper_azure_billing_tracking.stream_types import singer_schema
+from mapper_azure_billing_tracking.stream_types import singer_schema, without_empty_columns
 from mapper_azure_billing_tracking.transform import Transform
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ class MapperAzureBillingTracking(LineMapper):
             path.unlink()
 
     def _rows(self, table: type[BillTable], frame: pl.DataFrame) -> singer.Message:
+        frame = without_empty_columns(table, frame)
         if self.settings.output == "records":
             return record_lines(table, frame)
         return self._batches.write(table, frame, self.settings.output)

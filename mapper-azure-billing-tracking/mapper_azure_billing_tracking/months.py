@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from azure_billing_warehouse.errors import OperatorError
-from azure_billing_warehouse.tables import BillingMonth
+from azure_billing_warehouse.tables import ACTUAL, BillingMonth, Dataset
 from mapper_azure_billing_tracking.stream_types import polars_schema
 from mapper_azure_billing_tracking.tallies import SnapshotKey, Tally
 
@@ -30,13 +30,23 @@ _COUNTED = {
 """Column of the month row -> its name in the tally; all other columns are the tap's."""
 _STRICTER: dict[str, Any] = {"extended_cost": Decimal, "completed_at": dt.datetime | None}
 """What the tap's record must have or may lack, where the table's column doesn't say so."""
+_LATER: dict[str, Any] = {
+    "dataset": Dataset | None,
+    "run_id": str | None,
+    "blob_count": int | None,
+    "byte_count": int | None,
+}
+"""What the record of an older tap lacks."""
 
 _Month = msgspec.defstruct(
     "_Month",
     [
-        (name, _STRICTER.get(name, field.annotation))
-        for name, field in BillingMonth.model_fields.items()
-        if name not in _COUNTED
+        *(
+            (name, _STRICTER.get(name, field.annotation))
+            for name, field in BillingMonth.model_fields.items()
+            if name not in {**_COUNTED, **_LATER}
+        ),
+        *((name, kind, None) for name, kind in _LATER.items()),
     ],
 )
 _MonthLine = msgspec.defstruct("_MonthLine", [("record", _Month)])
@@ -81,24 +91,25 @@ class MonthOutcomes:
             raise MalformedMonthError(
                 f"Line {line_number} of the input is no month row that can be read: {error}."
             ) from error
-        snapshot = SnapshotKey(month.enrollment_number, month.billing_month, _milliseconds(month.snapshot_at))
+        month.dataset = month.dataset or ACTUAL
+        snapshot = SnapshotKey(
+            month.enrollment_number, month.dataset, month.billing_month, _milliseconds(month.snapshot_at)
+        )
         tally = self._open.pop(snapshot, Tally())
         if month.completed_at is None:
             logger.warning(
-                "Enrollment %s, month %s: the tap did not read the month to its end (as with --test), %d rows arrived. "
-                "The month is not complete and is not published.",
-                month.enrollment_number,
-                f"{month.billing_month:%Y-%m}",
+                "%s: the tap did not read the month to its end (as with --test), %d rows arrived. The month is not "
+                "complete and is not published.",
+                snapshot.name,
                 tally.received,
             )
             return None
         self.months += 1
         if tally.received != month.row_count:
             logger.error(
-                "Enrollment %s, month %s: the tap counted %d rows, %d arrived. The month is not complete and is not "
-                "published; run the tap again for it.",
-                month.enrollment_number,
-                f"{month.billing_month:%Y-%m}",
+                "%s: the tap counted %d rows, %d arrived. The month is not complete and is not published; run the tap "
+                "again for it.",
+                snapshot.name,
                 month.row_count,
                 tally.received,
             )

@@ -50,3 +50,9 @@ def singer_schema(table: type[BillTable]) -> dict[str, Any]:
         for column in table.sent_columns()
     }
     return {"type": "object", "properties": properties}
+
+
+def without_empty_columns(table: type[BillTable], frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame without the columns that only some sources have, where no row has a value: absent is null."""
+    names = (column.name for column in table.sent_columns() if column.clickhouse.is_of_some_sources)
+    return frame.drop(name for name in names if frame[name].null_count() == frame.height)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from azure_billing_warehouse.tables import with_dataset
 from mapper_azure_billing_tracking.rules.findings import REJECTED
 from mapper_azure_billing_tracking.rules.tracking import MATCH_COUNT
 
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
 
 
 class SnapshotKey(NamedTuple):
-    """One extraction of one month."""
+    """One extraction of a dataset's month."""
 
     enrollment_number: str
+    dataset: str
     billing_month: dt.date
     snapshot_at: dt.datetime
+
+    @property
+    def name(self) -> str:
+        """What the snapshot is of, as the start of a sentence."""
+        return with_dataset(f"Enrollment {self.enrollment_number}, month {self.billing_month:%Y-%m}", self.dataset)
 
 
 @dataclass

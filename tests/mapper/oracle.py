@@ -45,9 +45,16 @@ STRING_COLUMNS = (
     "account_owner_id", "account_name", "service_administrator_id", "subscription_guid", "subscription_name", "product",
     "meter_id", "meter_category", "meter_sub_category", "meter_region", "meter_name", "resource_location",
     "consumed_service", "store_service_identifier", "department_name", "cost_center", "unit_of_measure",
-    "resource_group", "billing_currency", "charge_type", "extra",
+    "resource_group", "billing_currency", "charge_type", "extra", "pricing_model", "frequency", "publisher_type",
+    "publisher_name", "reservation_id", "reservation_name", "benefit_id", "benefit_name", "term", "part_number",
+    "service_family", "product_order_id", "product_order_name", "billing_profile_id", "billing_profile_name",
+    "invoice_section_id", "invoice_section_name", "invoice_id", "pricing_currency", "availability_zone", "provider",
+    "run_id",
 )  # fmt: skip
 """String columns without a rule of their own."""
+
+NUMBER_COLUMNS = ("consumed_quantity", "resource_rate", "unit_price", "payg_price", "exchange_rate", "cost_in_usd")
+"""Columns of numbers of which an unreadable one is null."""
 
 VIRTUAL_MACHINES = "Virtual Machines"
 MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -337,6 +344,7 @@ def _found(row: Row, record: Mapping[str, Any], rule: str, severity: Severity, c
 def _key_columns(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "enrollment_number": record["enrollment_number"],
+        "dataset": record.get("dataset") or "actual",
         "billing_month": date.fromisoformat(record["billing_month"][:10]),
         "snapshot_at": record["snapshot_at"],
         "row_number": int(record["row_number"].text),
@@ -355,8 +363,7 @@ def _date_columns(record: Mapping[str, Any], row: Row) -> dict[str, Any]:
 
 def _number_columns(record: Mapping[str, Any], row: Row, tax_rate: float) -> dict[str, Any]:
     columns: dict[str, Any] = {
-        "consumed_quantity": r4_number(record.get("consumed_quantity")),
-        "resource_rate": r4_number(record.get("resource_rate")),
+        **{name: r4_number(record.get(name)) for name in NUMBER_COLUMNS},
         "subscription_id": r4_integer(record.get("subscription_id")),
     }
     for column, number in columns.items():

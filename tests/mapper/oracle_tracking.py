@@ -93,6 +93,7 @@ def track(row: Row, patterns: Patterns) -> Tracking | None:
 
 GROUP_COLUMNS = (
     "enrollment_number",
+    "dataset",
     "billing_month",
     "snapshot_at",
     "instance_id",

@@ -22,7 +22,7 @@ from mapper_azure_billing_tracking.mapper import MapperAzureBillingTracking
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-KEYS = ("enrollment_number", "billing_month", "snapshot_at", "row_number")
+KEYS = ("enrollment_number", "dataset", "billing_month", "snapshot_at", "row_number")
 COMMAND = Path(sys.executable).with_name("mapper-azure-billing-tracking")
 DETAIL, AUDIT, ISSUE, MONTH = (
     "stg_azure_billing_detail",

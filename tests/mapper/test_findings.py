@@ -35,6 +35,7 @@ def test_each_finding_of_a_rule_has_its_severity_and_the_gravest_on_a_column_is_
     frame = pl.DataFrame(
         {
             "enrollment_number": "1",
+            "dataset": "actual",
             "billing_month": dt.date(2026, 10, 1),
             "snapshot_at": dt.datetime(2026, 11, 1, tzinfo=dt.UTC),
             "row_number": range(1, 6),

@@ -78,6 +78,7 @@ def test_audit_shows_a_resource_with_more_than_one_match_once_with_its_rows_and_
     ]
     common = {
         "enrollment_number": "88888888",
+        "dataset": "actual",
         "billing_month": date(2026, 10, 1),
         "snapshot_at": "2026-11-03T02:00:00+00:00",
         "instance_id": "/subscriptions/s/resourceGroups/rg/providers/p/web-1",

@@ -106,6 +106,13 @@ def test_rows_without_a_key_column_stop_the_run_with_a_hint_at_the_setting(mappe
         mapper.run([USAGE_SCHEMA, usage_line(1, **{key: None})])
 
 
+def test_a_row_of_an_unknown_dataset_stops_the_run_and_one_without_is_actual(mapper: MapperRuns) -> None:
+    with pytest.raises(MalformedRecordError, match=r"^Line 3 .* dataset"):
+        mapper.run([USAGE_SCHEMA, usage_line(1), usage_line(2, dataset="ActualCost")])
+    written = mapper.run([USAGE_SCHEMA, usage_line(1), usage_line(2, dataset=None), usage_line(3, dataset="amortized")])
+    assert [row["dataset"] for row in written.records(DETAIL)] == ["actual", "actual", "amortized"]
+
+
 def test_columns_that_are_not_staged_are_told_once(mapper: MapperRuns, caplog: pytest.LogCaptureFixture) -> None:
     schema = (
         b'{"type":"SCHEMA","stream":"usage_details","schema":{"properties":{"product":{},"colour":{},"Amount":{}}},'

@@ -69,9 +69,11 @@ class Warehouse:
         ]
         self.insert(AzureBillingDetail, rows)
 
-    def reject(self, costs: Sequence[float | None], first_row: int, snapshot: dt.datetime = FIRST) -> None:
+    def reject(
+        self, costs: Sequence[float | None], first_row: int, snapshot: dt.datetime = FIRST, **columns: Any
+    ) -> None:
         """Deliver two findings for each rejected row: one that rejects it and a warning."""
-        key = {"enrollment_number": ENROLLMENT, "billing_month": AUGUST, "snapshot_at": snapshot}
+        key = {"enrollment_number": ENROLLMENT, "billing_month": AUGUST, "snapshot_at": snapshot, **columns}
         rows = [
             {**key, "row_number": number, "extended_cost": cost, "column": "date", **finding}
             for number, cost in zip(itertools.count(first_row), costs, strict=False)
@@ -117,11 +119,19 @@ class Warehouse:
         snapshot: dt.datetime = FIRST,
         **columns: Any,
     ) -> None:
-        """Deliver a whole snapshot."""
+        """Deliver a whole snapshot; the month row has its dataset, if one is given."""
         self.stage(costs, month, snapshot, **columns)
-        self.finish(costs, month, snapshot)
+        self.finish(costs, month, snapshot, **{name: columns[name] for name in columns.keys() & {"dataset"}})
 
-    def audit(self, cost: float, *, conflict: bool, snapshot: dt.datetime = FIRST, first_row_number: int = 1) -> None:
+    def audit(
+        self,
+        cost: float,
+        *,
+        conflict: bool,
+        snapshot: dt.datetime = FIRST,
+        first_row_number: int = 1,
+        **columns: Any,
+    ) -> None:
         """Deliver one row of the tagging audit."""
         row = {
             "enrollment_number": ENROLLMENT,
@@ -135,6 +145,7 @@ class Warehouse:
             "extended_cost": cost,
             "first_row_number": first_row_number,
             "audit_timestamp": snapshot,
+            **columns,
         }
         self.insert(TaggingAudit, [row])
 

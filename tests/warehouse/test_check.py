@@ -220,13 +220,13 @@ def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_res
 
 
 def test_rows_of_a_version_that_did_not_say_whether_a_pattern_matched_are_noted_and_not_unmatched(
-    warehouse: Warehouse,
+    new_warehouse: Warehouse,
 ) -> None:
-    warehouse.load([1.0, 2.0], resource_tracking=["VM-1", "PAYROLL"])
-    warehouse.client.command(f"ALTER TABLE {DETAIL} DROP COLUMN match_level")
-    ensure_tables(warehouse.config)
-    warehouse.load([4.0], month=SEPTEMBER, resource_tracking="VM-1", match_level=None)
-    august, september = checked(warehouse).months
+    new_warehouse.load([1.0, 2.0], resource_tracking=["VM-1", "PAYROLL"])
+    new_warehouse.client.command(f"ALTER TABLE {DETAIL} DROP COLUMN match_level")
+    ensure_tables(new_warehouse.config)
+    new_warehouse.load([4.0], month=SEPTEMBER, resource_tracking="VM-1", match_level=None)
+    august, september = checked(new_warehouse).months
     assert (quality_of(august).unmatched_extended_cost, quality_of(september).unmatched_extended_cost) == (0.0, 4.0)
     (note,) = august.notes
     assert note.startswith("an older version loaded 2 rows and did not say whether a pattern matched them")

@@ -25,7 +25,7 @@ from azure_billing_warehouse.prune import prune
 from azure_billing_warehouse.schema import create
 from azure_billing_warehouse.schema.create import ensure_tables, statements
 from azure_billing_warehouse.schema.ddl import literal
-from azure_billing_warehouse.tables import WAREHOUSE_TABLES
+from azure_billing_warehouse.tables import ACTUAL, WAREHOUSE_TABLES
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard
 from mapper_azure_billing_tracking.tallies import SnapshotKey
@@ -104,7 +104,7 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
     assert list_patterns(config) == [("2", "vm1")]
 
     guard = LoadGuard(config, ProcessingConfig(output="arrow"), now=lambda: SECOND)
-    guard.claim([SnapshotKey(ENROLLMENT, AUGUST, SECOND)])
+    guard.claim([SnapshotKey(ENROLLMENT, ACTUAL, AUGUST, SECOND)])
     for snapshot in (FIRST, SECOND):
         on_cluster.load([1.5, 2.5], snapshot=snapshot)
     on_cluster.stage([1.5], snapshot=SECOND)  # a row that is delivered again

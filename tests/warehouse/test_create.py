@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sandbox.launch import ClickHouse
 
 DETAIL = AzureBillingDetail.table
-KEY = "enrollment_number String, billing_month Date, snapshot_at DateTime64(3, 'UTC')"
-PARTITION = "enrollment_number, billing_month, snapshot_at"
+KEY = "enrollment_number String, dataset String, billing_month Date, snapshot_at DateTime64(3, 'UTC')"
+PARTITION = "enrollment_number, dataset, billing_month, snapshot_at"
 ORDER = f"{PARTITION}, row_number"
 
 
@@ -231,7 +231,7 @@ def test_on_a_cluster_a_snapshot_stays_on_one_shard_of_replicated_tables(warehou
         local = made[f"CREATE TABLE IF NOT EXISTS `bill`.`{model.table}_local` ON CLUSTER `bill_cluster`"]
         assert "ENGINE = ReplicatedReplacingMergeTree" in local
         distributed = made[f"CREATE TABLE IF NOT EXISTS `bill`.`{model.table}` ON CLUSTER `bill_cluster`"]
-        shard = "cityHash64(`enrollment_number`, `billing_month`, `snapshot_at`)"
+        shard = "cityHash64(`enrollment_number`, `dataset`, `billing_month`, `snapshot_at`)"
         assert f"ENGINE = Distributed('bill_cluster', 'bill', '{model.table}_local', {shard})" in distributed
 
 

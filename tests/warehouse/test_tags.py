@@ -94,7 +94,7 @@ def test_the_text_columns_are_added_on_every_host_of_a_cluster_to_both_tables(co
     config = config.model_copy(update={"cluster": "bill_cluster", "database": "bill"})
     (column,) = (column for column in AzureBillingDetail.columns() if column.name == "tags_text")
     for table in ddl.create_tables(AzureBillingDetail, config):
-        assert ddl.add_column(table, column, config).startswith(
+        assert ddl.add_columns(table, [column], config).startswith(
             f"ALTER TABLE `bill`.`{table}` ON CLUSTER `bill_cluster` ADD COLUMN IF NOT EXISTS `tags_text` "
             "Nullable(String) DEFAULT nullIf(toString(tags), '{}') COMMENT "
         )

@@ -36,7 +36,7 @@ class Problem(BaseModel):
 
 @dataclass(frozen=True)
 class MonthFacts:
-    """What was read about a month of an enrollment.
+    """What was read about a month of an enrollment's dataset.
 
     Attributes:
         snapshots: Every extraction of it, oldest first.
@@ -55,7 +55,7 @@ class MonthFacts:
 
 @dataclass(frozen=True)
 class EnrollmentFacts:
-    """What was read about an enrollment.
+    """What was read about an enrollment's dataset.
 
     Attributes:
         newest_load_age: Age of its newest complete load; None if there is none.
@@ -206,7 +206,7 @@ def c15_cost_did_not_fall(month: MonthFacts) -> Iterator[str]:
 
 
 def c16_newest_load_is_new_enough(enrollment: EnrollmentFacts) -> Iterator[str]:
-    """With `--max-age`, the enrollment has a complete load that is no older."""
+    """With `--max-age`, the enrollment's dataset has a complete load that is no older."""
     age, max_age = enrollment.newest_load_age, enrollment.max_age
     if max_age is not None and age is None:
         yield "no load of it is complete"

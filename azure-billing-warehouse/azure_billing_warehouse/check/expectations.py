@@ -19,9 +19,9 @@ class Expectations:
     """What is expected of the warehouse, besides that each month adds up.
 
     Attributes:
-        first_month: First month of every enrollment; if None, the first one that the warehouse has for it.
+        first_month: First month of every enrollment and dataset; if None, the first one that the warehouse has of it.
         last_month: Last month of every enrollment; the current one if None.
-        max_age: How old the newest complete load of an enrollment may be; any age if None.
+        max_age: How old the newest complete load of an enrollment's dataset may be; any age if None.
         max_fall: Percentage of its rows or cost that a month may lose from one extraction to a later one.
         accept_fall: Months that may lose more.
         enrollments: The enrollments that are checked, and must be there; all that are there if empty.
@@ -37,7 +37,7 @@ class Expectations:
 
 @dataclass(frozen=True)
 class Known:
-    """What the warehouse knows about an enrollment: first month, and newest complete load that isn't in the future."""
+    """What it has of an enrollment's dataset: first month, and newest complete load that isn't in the future."""
 
     first_month: dt.date | None = None
     newest_load_at: dt.datetime | None = None

@@ -46,14 +46,18 @@ class MonthRow(BaseModel):
     rejected_extended_cost: float
     issue_count: int
     audit_count: int
+    run_id: str | None
+    blob_count: int | None
+    byte_count: int | None
     whole: bool
     """Whether all rows of the extraction reached the mapper, and each was staged or rejected: `views.whole`."""
 
 
 class Snapshot(BaseModel):
-    """One extraction of one month: its month row, if there is one, and the rows in the tables; costs before tax."""
+    """One extraction of a dataset's month: its month row, if there is one, and rows in the tables; costs before tax."""
 
     enrollment_number: str
+    dataset: str
     billing_month: dt.date
     snapshot_at: dt.datetime
     month_row: MonthRow | None = None
@@ -86,9 +90,14 @@ class Snapshot(BaseModel):
     """Cost of the rows that more than one pattern matched."""
 
     @property
-    def key(self) -> tuple[str, dt.date, dt.datetime]:
+    def key(self) -> tuple[str, str, dt.date, dt.datetime]:
         """What identifies the snapshot."""
-        return self.enrollment_number, self.billing_month, self.snapshot_at
+        return *self.month_key, self.snapshot_at
+
+    @property
+    def month_key(self) -> tuple[str, str, dt.date]:
+        """What it is a snapshot of."""
+        return self.enrollment_number, self.dataset, self.billing_month
 
     def is_broken_off(self, now: dt.datetime) -> bool:
         """Return whether its load ended before its month row came: nothing was delivered for an hour.
@@ -122,8 +131,8 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
     return [found[key] for key in sorted(found)]
 
 
-def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[str, Known]:
-    """Read what the warehouse knows about each enrollment, by its number.
+def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime) -> dict[tuple[str, str], Known]:
+    """Read what the warehouse knows about each enrollment and dataset.
 
     Args:
         client: Connection to the database.
@@ -139,13 +148,15 @@ def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime)
     )
     with explained(config, "read the enrollments"):
         rows = client.query(
-            "SELECT enrollment_number, min(billing_month), countIf(is_load), maxIf(snapshot_at, is_load) FROM ("
-            "SELECT enrollment_number, billing_month, snapshot_at, complete AND snapshot_at <= "
+            "SELECT enrollment_number, dataset, min(billing_month), countIf(is_load), maxIf(snapshot_at, is_load) "
+            f"FROM (SELECT {_KEY}, complete AND snapshot_at <= "
             f"parseDateTime64BestEffort({{now:String}}, 3, 'UTC') AS is_load "
-            f"FROM {qualified(config, SNAPSHOTS)} UNION ALL {others}) GROUP BY enrollment_number",
+            f"FROM {qualified(config, SNAPSHOTS)} UNION ALL {others}) GROUP BY enrollment_number, dataset",
             {"now": now.isoformat(timespec="milliseconds")},
         ).result_rows
-    return {number: Known(first, newest if loads else None) for number, first, loads, newest in rows}
+    return {
+        (number, dataset): Known(first, newest if loads else None) for number, dataset, first, loads, newest in rows
+    }
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:

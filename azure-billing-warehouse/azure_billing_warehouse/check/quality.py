@@ -44,7 +44,7 @@ UNMATCHED = "match_level IS NULL"
 UNKNOWN = "match_level = 'unknown'"
 """The condition for a row loaded by a version that didn't record it."""
 _OF_SNAPSHOT = (
-    "enrollment_number = {enrollment:String} AND billing_month = {month:Date} "
+    "enrollment_number = {enrollment:String} AND dataset = {dataset:String} AND billing_month = {month:Date} "
     "AND snapshot_at = parseDateTime64BestEffort({snapshot:String}, 3, 'UTC')"
 )
 
@@ -156,6 +156,7 @@ def _is_filled(column: Column) -> str:
 def _parameters(snapshot: Snapshot) -> dict[str, str]:
     return {
         "enrollment": snapshot.enrollment_number,
+        "dataset": snapshot.dataset,
         "month": snapshot.billing_month.isoformat(),
         "snapshot": snapshot.snapshot_at.isoformat(timespec="milliseconds"),
     }

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.check.expectations import say_age
+from azure_billing_warehouse.tables import ACTUAL, with_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,9 +16,22 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.check.ledger import Snapshot
     from azure_billing_warehouse.check.verdict import CheckResult, EnrollmentCheck, MonthCheck, Restatement
 
-_HEADINGS = ("enrollment", "month", "", "API rows", "staged", "rejected", "missing", "API cost", "staged", "rejected")
+_HEADINGS = (
+    "enrollment",
+    "dataset",
+    "month",
+    "",
+    "API rows",
+    "staged",
+    "rejected",
+    "missing",
+    "API cost",
+    "staged",
+    "rejected",
+)
 _PART_HEADINGS = (
     "enrollment",
+    "dataset",
     "month",
     "unmatched",
     "%",
@@ -28,7 +42,9 @@ _PART_HEADINGS = (
     "identical",
     "delivered twice",
 )
-_LEFT = 3
+_DATASET = 1
+"""The column that is left out where only actual cost is there."""
+_LEFT, _PARTS_LEFT = 4, 3
 """Columns that are aligned to the left."""
 _CHANGES_SHOWN = 10
 _MONTHS_SHOWN = 12
@@ -38,29 +54,37 @@ _MONTHS_SHOWN = 12
 def render(result: CheckResult) -> str:
     """Return the verdict as lines of text: rows, cost before tax, completeness in percent of the rows."""
     months = result.months
+    sums = [_HEADINGS, *(_sums(month) for month in months)]
+    shares = [_PART_HEADINGS, *(_parts(month) for month in months)]
+    left, parts_left = _LEFT, _PARTS_LEFT
+    if all(month.dataset == ACTUAL for month in months):
+        sums, shares = ([row[:_DATASET] + row[_DATASET + 1 :] for row in rows] for rows in (sums, shares))
+        left, parts_left = left - 1, parts_left - 1
     parts = (
         "Cost without an application, in conflict between patterns, rejected; "
         "equal rows (kept), rows delivered twice (counted once)"
     )
     blocks = [
         "Each month's newest snapshot: rows, and cost before tax",
-        _table([_HEADINGS, *(_sums(month) for month in months)]),
+        _table(sums, left),
         f"\n{parts}",
-        _table([_PART_HEADINGS, *(_parts(month) for month in months)], left=2),
+        _table(shares, parts_left),
         "\nNewest complete load",
         *(_newest_load(enrollment) for enrollment in result.enrollments),
     ]
-    for enrollment, group in itertools.groupby(months, key=lambda month: month.enrollment_number):
+    for (enrollment, dataset), group in itertools.groupby(
+        months, key=lambda month: (month.enrollment_number, month.dataset)
+    ):
         present = [month for month in group if month.quality]
         if present:
-            name = f"\nRows of {enrollment} that have a value, in percent"
+            name = f"\nRows of {with_dataset(enrollment, dataset)} that have a value, in percent"
             blocks += [name, _completeness(present[-_MONTHS_SHOWN:])]
     for month in months:
         blocks += list(_remarks(month))
     failing = [month for month in months if month.status == "fails"]
     verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
     verdict += "".join(
-        f" Enrollment {enrollment.enrollment_number}: {problem.text}."
+        f" Enrollment {with_dataset(enrollment.enrollment_number, enrollment.dataset)}: {problem.text}."
         for enrollment in result.enrollments
         for problem in enrollment.problems
     )
@@ -72,14 +96,15 @@ def _newest_load(enrollment: EnrollmentCheck) -> str:
     said = "none"
     if at is not None and age is not None:
         said = f"{at:%Y-%m-%d %H:%M:%S} UTC, {say_age(dt.timedelta(seconds=age))} ago"
-    return "\n".join([f"{enrollment.enrollment_number}  {said}", *map(_failure, enrollment.problems)])
+    name = with_dataset(enrollment.enrollment_number, enrollment.dataset)
+    return "\n".join([f"{name}  {said}", *map(_failure, enrollment.problems)])
 
 
 def _sums(month: MonthCheck) -> tuple[str, ...]:
     verdict = "ok" if month.status == "ok" else "FAILS"
     snapshot = month.snapshot
     if snapshot is None:
-        return (*_name(month), verdict, "never loaded", *("-",) * (len(_HEADINGS) - 4))
+        return (*_name(month), verdict, "never loaded", *("-",) * (len(_HEADINGS) - 5))
     row = snapshot.month_row
     rejected = (f"{snapshot.rejected_row_count:,}", f"{month.missing_row_count:,}")
     if row is None:
@@ -96,7 +121,7 @@ def _costs(snapshot: Snapshot) -> tuple[str, str]:
 def _parts(month: MonthCheck) -> tuple[str, ...]:
     snapshot = month.snapshot
     if snapshot is None or month.quality is None:
-        return (*_name(month), *("-",) * (len(_PART_HEADINGS) - 2))
+        return (*_name(month), *("-",) * (len(_PART_HEADINGS) - _PARTS_LEFT))
     whole = snapshot.extended_cost + snapshot.rejected_extended_cost
     costs = (month.quality.unmatched_extended_cost, snapshot.conflict_extended_cost, snapshot.rejected_extended_cost)
     shares = [text for cost in costs for text in (f"{cost:,.2f}", f"{100 * cost / whole:.1f}" if whole else "-")]
@@ -114,8 +139,8 @@ def _percent(percent: float | None) -> str:
     return "-" if percent is None else f"{percent:.1f}"
 
 
-def _name(month: MonthCheck) -> tuple[str, str]:
-    return month.enrollment_number, f"{month.billing_month:%Y-%m}"
+def _name(month: MonthCheck) -> tuple[str, str, str]:
+    return month.enrollment_number, month.dataset, f"{month.billing_month:%Y-%m}"
 
 
 def _remarks(month: MonthCheck) -> Iterator[str]:
@@ -123,7 +148,7 @@ def _remarks(month: MonthCheck) -> Iterator[str]:
     if month.restatement:
         lines += list(_restated(month.restatement))
     if lines:
-        yield f"\n{month.enrollment_number} {month.billing_month:%Y-%m}"
+        yield f"\n{with_dataset(f'{month.enrollment_number} {month.billing_month:%Y-%m}', month.dataset)}"
         yield from lines
 
 
@@ -147,7 +172,7 @@ def _restated(restatement: Restatement) -> Iterator[str]:
         yield f"    and {more} more applications"
 
 
-def _table(rows: Sequence[Sequence[str]], left: int = _LEFT) -> str:
+def _table(rows: Sequence[Sequence[str]], left: int) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

@@ -14,6 +14,7 @@ from azure_billing_warehouse.check.ledger import Snapshot, read_enrollments, rea
 from azure_billing_warehouse.check.quality import ApplicationChange, Quality, read_changes, read_quality
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
+from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,16 +40,17 @@ class Restatement(BaseModel):
 
 
 class MonthCheck(BaseModel):
-    """The verdict on a month, by its newest snapshot; an expected month that is missing has none."""
+    """The verdict on a dataset's month, by its newest snapshot; an expected month that is missing has none."""
 
     enrollment_number: str
+    dataset: str
     billing_month: dt.date
     status: Literal["ok", "fails"]
     problems: list[Problem]
     notes: list[str]
     snapshot: Snapshot | None
     published_snapshot_at: dt.datetime | None
-    """The snapshot that the view azure_billing_detail shows; None if it shows nothing of this month."""
+    """The snapshot that the dataset's view shows; None if it shows nothing of this month."""
     missing_row_count: int
     redelivered_row_count: int
     quality: Quality | None
@@ -56,9 +58,10 @@ class MonthCheck(BaseModel):
 
 
 class EnrollmentCheck(BaseModel):
-    """The verdict on an enrollment as a whole: which months are expected, and how old its newest load is."""
+    """The verdict on a dataset of an enrollment as a whole: which months are expected, how old its newest load is."""
 
     enrollment_number: str
+    dataset: str
     status: Literal["ok", "fails"]
     problems: list[Problem]
     first_month: dt.date
@@ -70,7 +73,7 @@ class EnrollmentCheck(BaseModel):
 
 
 class CheckResult(BaseModel):
-    """The verdict on all enrollments and months."""
+    """The verdict on all enrollments, datasets and months."""
 
     status: Literal["ok", "fails"]
     checked_at: dt.datetime
@@ -101,19 +104,20 @@ def check(
             now = read_clock(client)
         known = read_enrollments(client, config, now + dt.timedelta(seconds=MAX_CLOCK_SKEW))
         snapshots = read_snapshots(client, config, since)
-        numbers = expected.enrollments or {*known, *(snapshot.enrollment_number for snapshot in snapshots)}
-        enrollments = [
-            _check_enrollment(number, known.get(number, Known()), expected, now) for number in sorted(numbers)
-        ]
+        present = {*known, *(snapshot.month_key[:2] for snapshot in snapshots)}
+        numbers = expected.enrollments or {number for number, _ in present}
+        absent = {(number, ACTUAL) for number in numbers - {number for number, _ in present}}
+        chosen = sorted({found for found in present if found[0] in numbers} | absent)
+        enrollments = [_check_enrollment(*found, known.get(found, Known()), expected, now) for found in chosen]
         months = [
             _check_month(client, config, list(group), expected=expected, now=now)
-            for (number, _), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.key[:2])
+            for (number, *_), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.month_key)
             if number in numbers
         ]
     months += _missing_months(enrollments, months, since, expected, now)
-    months.sort(key=lambda month: (month.enrollment_number, month.billing_month))
+    months.sort(key=lambda month: (month.enrollment_number, month.dataset, month.billing_month))
     for before, month in itertools.pairwise(month for month in months if month.quality):
-        if before.enrollment_number == month.enrollment_number:
+        if (before.enrollment_number, before.dataset) == (month.enrollment_number, month.dataset):
             month.notes.extend(_fallen(before, month))
     if not months:
         return None
@@ -121,13 +125,16 @@ def check(
     return CheckResult(status="fails" if failed else "ok", checked_at=now, enrollments=enrollments, months=months)
 
 
-def _check_enrollment(number: str, known: Known, expected: Expectations, now: dt.datetime) -> EnrollmentCheck:
+def _check_enrollment(
+    number: str, dataset: str, known: Known, expected: Expectations, now: dt.datetime
+) -> EnrollmentCheck:
     current = now.date().replace(day=1)
     last = min(expected.last_month or current, current)
     age = max(dt.timedelta(0), now - known.newest_load_at) if known.newest_load_at else None
     problems = find_problems(EnrollmentFacts(age, expected.max_age))
     return EnrollmentCheck(
         enrollment_number=number,
+        dataset=dataset,
         status="fails" if problems else "ok",
         problems=problems,
         first_month=expected.first_month or known.first_month or last,
@@ -145,11 +152,12 @@ def _missing_months(
     now: dt.datetime,
 ) -> list[MonthCheck]:
     """Return a verdict for each expected month that has nothing."""
-    present = {(month.enrollment_number, month.billing_month) for month in months}
+    present = {(month.enrollment_number, month.dataset, month.billing_month) for month in months}
     nothing = MonthFacts(snapshots=[], newest=None, published=None, expected=expected, now=now)
     return [
         MonthCheck(
             enrollment_number=enrollment.enrollment_number,
+            dataset=enrollment.dataset,
             billing_month=month,
             status="fails",
             problems=find_problems(nothing),
@@ -163,7 +171,7 @@ def _missing_months(
         )
         for enrollment in enrollments
         for month in months_between(max(enrollment.first_month, since or dt.date.min), enrollment.last_month)
-        if (enrollment.enrollment_number, month) not in present
+        if (enrollment.enrollment_number, enrollment.dataset, month) not in present
     ]
 
 
@@ -198,6 +206,7 @@ def _check_month(
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
         enrollment_number=newest.enrollment_number,
+        dataset=newest.dataset,
         billing_month=newest.billing_month,
         status="fails" if problems else "ok",
         problems=problems,

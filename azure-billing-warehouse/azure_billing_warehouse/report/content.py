@@ -13,6 +13,7 @@ from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
 from azure_billing_warehouse.schema.ddl import qualified
 from azure_billing_warehouse.schema.views import AUDIT, DETAIL, ISSUES
+from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 APPLICATIONS_SHOWN = 8
 # As a float, whatever the column's type: a table may hold costs as decimals, or have none.
 _COST = "ifNull(sum(toFloat64(extended_cost)), 0)"
+_OF_ACTUAL = f"dataset = '{ACTUAL}'"
 _LISTED = 10
 
 
@@ -64,11 +66,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Content:
-    """Everything on the report; costs are before tax."""
+    """Everything on the report; costs are before tax, and actual ones.
+
+    Attributes:
+        verdict: On the months of all datasets.
+        amortized_months: Published months that are there at amortized cost too.
+    """
 
     database: str
     at: dt.datetime
     verdict: CheckResult
+    amortized_months: int
     snapshots: Sequence[Snapshot]
     costs: Sequence[ApplicationCost]
     conflicts: Sequence[tuple[dt.date, float]]
@@ -80,7 +88,7 @@ class Content:
 def read_content(
     config: ClickHouseConfig, *, since: dt.date | None = None, expected: Expectations | None = None
 ) -> Content:
-    """Read the published months.
+    """Read the published months at actual cost.
 
     Args:
         config: Where the tables are.
@@ -91,18 +99,25 @@ def read_content(
         WarehouseError: ClickHouse or its tables can't be read, or there is no month.
     """
     verdict = check(config, since=since, expected=expected)
-    if verdict is None or not any(month.snapshot for month in verdict.months):
+    if verdict is None or not any(month.snapshot and month.dataset == ACTUAL for month in verdict.months):
         raise WarehouseError(
-            "There is no month to report on: nothing was loaded yet, or not since the month asked for."
+            "There is no month to report on: nothing was loaded yet at actual cost, or not since the month asked for."
         )
     first = {"since": since or dt.date(1970, 1, 1)}
     with connect(config) as client:
-        snapshots = read_snapshots(client, config, since)
+        snapshots = [found for found in read_snapshots(client, config, since) if found.dataset == ACTUAL]
         with explained(config, "read the published months"):
             return Content(
                 database=config.database,
                 at=dt.datetime.now(dt.UTC),
                 verdict=verdict,
+                amortized_months=len(
+                    {
+                        month.billing_month
+                        for month in verdict.months
+                        if month.dataset != ACTUAL and month.published_snapshot_at
+                    }
+                ),
                 snapshots=snapshots,
                 costs=_read_costs(client, config, first),
                 conflicts=_read_conflicts(client, config, first),
@@ -137,7 +152,8 @@ def _read_costs(client: Client, config: ClickHouseConfig, first: dict[str, dt.da
 def _read_conflicts(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[tuple[dt.date, float]]:
     rows = client.query(
         f"SELECT billing_month, {_COST} FROM {qualified(config, AUDIT)} "
-        "WHERE conflict AND billing_month >= {since:Date} GROUP BY billing_month ORDER BY billing_month",
+        f"WHERE {_OF_ACTUAL} AND conflict AND billing_month >= {{since:Date}} "
+        "GROUP BY billing_month ORDER BY billing_month",
         first,
     ).result_rows
     return [(month, cost) for month, cost in rows]
@@ -147,7 +163,7 @@ def _read_findings(client: Client, config: ClickHouseConfig, first: dict[str, dt
     rows = client.query(
         "SELECT billing_month, rule, severity, column, uniqExact(row_number, enrollment_number), "
         f"{_COST} FROM {qualified(config, ISSUES)} "
-        "WHERE billing_month >= {since:Date} GROUP BY ALL ORDER BY ALL",
+        f"WHERE {_OF_ACTUAL} AND billing_month >= {{since:Date}} GROUP BY ALL ORDER BY ALL",
         first,
     ).result_rows
     return [Finding(*row) for row in rows]
@@ -168,7 +184,7 @@ def _read_conflict_resources(client: Client, config: ClickHouseConfig, first: di
     rows = client.query(
         f"SELECT instance_id, '', arrayStringConcat(arrayDistinct(arrayFlatten([[selected_match], {levels}])), ', '), "
         f"{_COST} AS cost FROM {qualified(config, AUDIT)} "
-        "WHERE conflict AND billing_month >= {since:Date} "
+        f"WHERE {_OF_ACTUAL} AND conflict AND billing_month >= {{since:Date}} "
         f"GROUP BY ALL ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
         first,
     ).result_rows

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.report.charts import Dot, Series, legend, stacked_bars, timeline
 from azure_billing_warehouse.report.content import read_content
+from azure_billing_warehouse.schema.views import AMORTIZED_DETAIL
+from azure_billing_warehouse.tables import ACTUAL, with_dataset
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -56,12 +58,22 @@ def page(content: Content) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Azure bill in {escape(content.database)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>Azure bill</h1>\n<p>Published months in the database {escape(content.database)}, "
-        f"{content.at:%d %B %Y %H:%M} UTC. All costs are before tax.</p>\n{sections}\n</main>\n</body>\n</html>\n"
+        f"{content.at:%d %B %Y %H:%M} UTC. All costs are before tax.{_amortized(content)}</p>\n"
+        f"{sections}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _amortized(content: Content) -> str:
+    if not content.amortized_months:
+        return ""
+    return (
+        f" They are actual costs; {AMORTIZED_DETAIL} has amortized ones too, of {content.amortized_months} months, "
+        "which are not in the figures and charts."
     )
 
 
 def _tiles(content: Content) -> Iterator[str]:
-    shown = [month for month in content.verdict.months if month.published_snapshot_at]
+    shown = [month for month in content.verdict.months if month.published_snapshot_at and month.dataset == ACTUAL]
     newest = max((month.billing_month for month in shown), default=None)
     snapshots = [month.snapshot for month in shown if month.billing_month == newest and month.snapshot]
     qualities = [month.quality for month in shown if month.billing_month == newest and month.quality]
@@ -164,7 +176,7 @@ def _findings(content: Content) -> Iterator[str]:
 def _verdict(content: Content) -> Iterator[str]:
     rows = [
         (
-            f"{month.enrollment_number} {month.billing_month:%b %Y}",
+            with_dataset(f"{month.enrollment_number} {month.billing_month:%b %Y}", month.dataset),
             month.status,
             "; ".join([*(problem.text for problem in month.problems), *month.notes]),
             *_counts(month.snapshot),

@@ -10,7 +10,7 @@ from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.schema import ddl, focus
 from azure_billing_warehouse.schema.column_types import holds
 from azure_billing_warehouse.schema.views import OURS, create_view, fingerprint, view_queries
-from azure_billing_warehouse.tables import WAREHOUSE_TABLES
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES, without_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,15 +116,21 @@ def _table_statements(client: Client, model: type[BillTable], config: ClickHouse
 
 
 def _refuse_other_engine(table: str, model: type[BillTable], about: _About, config: ClickHouseConfig) -> None:
-    """Refuse a table that keeps a batch delivered twice, or merges distinct rows: its sums would be wrong."""
+    """Refuse a table that keeps a batch delivered twice, or merges distinct rows: its sums would be wrong.
+
+    The keys of a version without datasets are accepted.
+    """
+    order_by, partition_by = model.order_by, ddl.partition_key(model)
+    if _listed(about.sorting_key) == without_dataset(order_by):
+        order_by, partition_by = without_dataset(order_by), without_dataset(partition_by)
     if config.cluster and table == model.table:
         fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
     elif not about.engine.endswith("ReplacingMergeTree"):
         fault = f"its engine is {about.engine}, which keeps a row twice that is delivered twice"
-    elif _listed(about.sorting_key) != model.order_by:
+    elif _listed(about.sorting_key) != order_by:
         fault = f"it is ordered by {about.sorting_key}, not by {', '.join(model.order_by)}"
-    elif _listed(about.partition_key) != ddl.partition_key(model):
-        fault = f"it is not partitioned by snapshot ({', '.join(ddl.partition_key(model))})"
+    elif _listed(about.partition_key) != partition_by:
+        fault = f"it is not partitioned by snapshot ({', '.join(partition_by)})"
     else:
         return
     if fault:
@@ -154,7 +160,7 @@ def _column_statements(
     ]
     if unfit:
         _refuse_columns(table, model, unfit, present, config)
-    return [ddl.add_column(table, column, config) for column in missing]
+    return [ddl.add_columns(table, missing, config)] if missing else []
 
 
 def _refuse_columns(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.tables import BillTable, Column
 
 SNAPSHOT_KEY = BillingMonth.order_by
-"""The columns that say which extraction of which month a row belongs to."""
+"""The columns that say which extraction of which dataset and month a row belongs to."""
 
 PARTITIONED: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue)
 """Tables in which a snapshot is a partition, so that dropping one is a change of metadata."""
@@ -115,10 +115,10 @@ def create_everywhere(
     return _create(table, columns, f"{engine}\nORDER BY ({_names(order_by)})", config)
 
 
-def add_column(table: str, column: Column, config: ClickHouseConfig) -> str:
-    """Return the statement that adds a column to a table of an older version."""
-    definition = _definition(column, config)
-    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} ADD COLUMN IF NOT EXISTS {definition}"
+def add_columns(table: str, columns: Sequence[Column], config: ClickHouseConfig) -> str:
+    """Return the statement that adds columns to a table of an older version, all of them or none."""
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {_definition(column, config)}" for column in columns)
+    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} {added}"
 
 
 def modify_column(table: str, column: Column, config: ClickHouseConfig) -> str:

@@ -2,7 +2,7 @@
 
 An extraction is whole when its month row is there and the API's rows all reached the mapper, which staged or rejected
 each. A snapshot is complete when it is whole and each staged row is in the table, counted once however often it was
-delivered. The latest complete snapshot of each month is published. These are defined only here.
+delivered. The latest complete snapshot of each dataset and month is published. These are defined only here.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -15,22 +15,32 @@ from typing import TYPE_CHECKING
 from clickhouse_connect.driver.binding import quote_identifier
 
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified
-from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
+from azure_billing_warehouse.tables import (
+    ACTUAL,
+    AMORTIZED,
+    AzureBillingDetail,
+    BillingIssue,
+    BillingMonth,
+    TaggingAudit,
+    without_dataset,
+)
 
 if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import BillTable
+    from azure_billing_warehouse.tables import BillTable, Dataset
 
 SNAPSHOTS = "azure_billing_snapshot"
 """Every month row, with the distinct rows in stg_azure_billing_detail and whether it is complete, published."""
 MONTHS = "azure_billing_month"
 """The month rows of the published snapshots."""
 DETAIL = "azure_billing_detail"
-"""The usage rows of the published snapshots."""
+"""The usage rows of the published snapshots at actual cost."""
+AMORTIZED_DETAIL = "azure_billing_amortized"
+"""The usage rows of the published snapshots at amortized cost: apart, so that nobody adds both up."""
 ISSUES = "azure_billing_issue"
-"""The findings on the published snapshots."""
+"""The findings on the published snapshots of all datasets."""
 AUDIT = "azure_tagging_audit"
-"""The tagging audit of the published snapshots."""
+"""The tagging audit of the published snapshots of all datasets."""
 
 OURS = "azure-billing-warehouse "
 """How the comment begins on everything that a new version recreates."""
@@ -43,7 +53,8 @@ def view_queries(config: ClickHouseConfig) -> dict[str, str]:
     return {
         SNAPSHOTS: _snapshots(config),
         MONTHS: _published_months(config),
-        DETAIL: _published_rows(AzureBillingDetail, config),
+        DETAIL: _published_rows(AzureBillingDetail, config, ACTUAL),
+        AMORTIZED_DETAIL: _published_rows(AzureBillingDetail, config, AMORTIZED),
         ISSUES: _published_rows(BillingIssue, config),
         AUDIT: _published_rows(TaggingAudit, config),
     }
@@ -61,9 +72,13 @@ def whole(prefix: str = "") -> str:
     )
 
 
+def consistency(config: ClickHouseConfig) -> list[str]:
+    """Return the settings of a query on these tables: on a cluster, a replica that lacks rows then refuses it."""
+    return ["select_sequential_consistency = 1"] if config.cluster else []
+
+
 def _consistent(config: ClickHouseConfig) -> str:
-    """Return the end of a query on these tables: on a cluster, a replica that lacks rows then refuses it."""
-    return "\nSETTINGS select_sequential_consistency = 1" if config.cluster else ""
+    return "".join(f"\nSETTINGS {setting}" for setting in consistency(config))
 
 
 def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
@@ -85,7 +100,9 @@ def _snapshots(config: ClickHouseConfig) -> str:
     )
     detail = qualified(config, AzureBillingDetail.table)
     joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
-    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in SNAPSHOT_KEY)
+    # In a table of a version without datasets the parts' metadata doesn't say the dataset, the only column to be read.
+    in_metadata = ", ".join(without_dataset(SNAPSHOT_KEY))
+    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in without_dataset(SNAPSHOT_KEY))
     return f"""SELECT
     {months},
     ifNull(staged.partition_id, '') AS partition_id,
@@ -93,15 +110,18 @@ def _snapshots(config: ClickHouseConfig) -> str:
     distinct_row_count = month.staged_row_count
         AND {whole("month.")} AS complete,
     complete AND month.snapshot_at = maxIf(month.snapshot_at, complete)
-        OVER (PARTITION BY month.enrollment_number, month.billing_month) AS published
+        OVER (PARTITION BY month.enrollment_number, month.dataset, month.billing_month) AS published
 FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
 LEFT JOIN
 (
-    SELECT {partition_keys}, partition.partition_id AS partition_id, counted.row_count AS row_count
+    SELECT {partition_keys}, loaded.dataset AS dataset, partition.partition_id AS partition_id,
+        counted.row_count AS row_count
     FROM (SELECT _partition_id AS partition_id, count() AS row_count FROM {detail} FINAL GROUP BY partition_id)
         AS counted
-    INNER JOIN (SELECT _partition_id AS partition_id, {_KEY} FROM {detail} GROUP BY partition_id, {_KEY})
+    INNER JOIN (SELECT _partition_id AS partition_id, {in_metadata} FROM {detail} GROUP BY partition_id, {in_metadata})
         AS partition ON partition.partition_id = counted.partition_id
+    INNER JOIN (SELECT _partition_id AS partition_id, min(dataset) AS dataset FROM {detail} GROUP BY partition_id)
+        AS loaded ON loaded.partition_id = counted.partition_id
 ) AS staged
 ON {joined}{_consistent(config)}"""
 
@@ -110,12 +130,14 @@ def _published_months(config: ClickHouseConfig) -> str:
     return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
-def _published_rows(model: type[BillTable], config: ClickHouseConfig) -> str:
+def _published_rows(model: type[BillTable], config: ClickHouseConfig, dataset: Dataset | None = None) -> str:
     columns = ", ".join(quote_identifier(column.name) for column in model.columns())
-    # A snapshot is a partition: filtering by its id skips the others' parts at no cost per row (filtering by the three
-    # key columns doubled the time of a query over 12 months).
+    # A snapshot is a partition: filtering by its id skips the others' parts at no cost per row (filtering by the key
+    # columns doubled the time of a query over 12 months).
     key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"
     chosen = "partition_id" if model is AzureBillingDetail else _KEY
+    of_dataset = f" WHERE dataset = {literal(dataset)}" if dataset else ""
+    months = qualified(config, MONTHS)
     return f"""SELECT {columns}
 FROM {qualified(config, model.table)} FINAL
-WHERE {key} {is_in(config)} (SELECT {chosen} FROM {qualified(config, MONTHS)}){_consistent(config)}"""
+WHERE {key} {is_in(config)} (SELECT {chosen} FROM {months}{of_dataset}){_consistent(config)}"""

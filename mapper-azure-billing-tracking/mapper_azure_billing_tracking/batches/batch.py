@@ -17,7 +17,7 @@ class UsageBatch(ABC):
     Attributes:
         frame: Texts, named by `given_name`. Numbers too (Float64 or Int64), and in a column named by
             `given_text_name` those that came in another form; a frame lacks either of these columns if it doesn't need
-            it. The key: `enrollment_number`, `billing_month` (Date), `snapshot_at` (UTC), `row_number`.
+            it. The key: `enrollment_number`, `dataset`, `billing_month` (Date), `snapshot_at` (UTC), `row_number`.
         place: Where the first row came from, as the start of a sentence: "Line 7 of the input".
     """
 

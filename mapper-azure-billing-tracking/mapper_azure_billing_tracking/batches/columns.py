@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY
-from azure_billing_warehouse.tables import AzureBillingDetail, text_column
+from azure_billing_warehouse.tables import ACTUAL, DATASETS, AzureBillingDetail, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,11 +41,15 @@ NOT_READ = ("year", "month", "day")
 def typed_key(names: Mapping[str, str]) -> list[pl.Expr]:
     """Return the columns of the key, typed, from their texts and the row's number; unreadable ones are null.
 
+    A row that doesn't say its dataset is of the actual one.
+
     Args:
         names: Our name of a column -> its name in the frame.
     """
+    dataset = pl.col(names["dataset"]).fill_null(ACTUAL)
     return [
         pl.col(names["enrollment_number"]).alias("enrollment_number"),
+        pl.when(dataset.is_in(DATASETS)).then(dataset).alias("dataset"),
         pl.col(names["billing_month"]).str.to_date("%Y-%m-%d", strict=False).alias("billing_month"),
         pl.col(names["snapshot_at"])
         .str.to_datetime(time_unit="ms", time_zone="UTC", strict=False, format="%+")

@@ -48,7 +48,7 @@ _POSITION = "_position"
 
 
 class MalformedRecordError(OperatorError):
-    """A record can't be read at all, or doesn't say which month it belongs to."""
+    """A record can't be read at all, or doesn't say which month and dataset it belongs to."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from azure_billing_warehouse.tables import TaggingAudit
+from azure_billing_warehouse.tables import SnapshotRow, TaggingAudit
 from mapper_azure_billing_tracking.rules.resources import LAST_SEGMENT
 from mapper_azure_billing_tracking.rules.rule import given
 from mapper_azure_billing_tracking.rules.tracking import LEVEL_MATCHES, LEVELS, MATCH_COUNT, SELECTED_MATCH, match_name
@@ -28,7 +28,7 @@ def audit(tracked: pl.LazyFrame, audit_timestamp: dt.datetime) -> pl.LazyFrame:
     """
     names = ("resource_group", "subscription_guid", "meter_category")
     group = [
-        *(pl.col(name) for name in ("enrollment_number", "billing_month", "snapshot_at", "instance_id")),
+        *(pl.col(name) for name in (*polars_schema(SnapshotRow), "instance_id")),
         pl.col(LAST_SEGMENT).alias("last_segment"),
         *(given(name).alias(name) for name in names),
         *(pl.col(match_name(level)) for level in LEVELS),
