@@ -77,6 +77,15 @@ def test_every_sample_comes_to_its_sum(path: Path, tmp_path: Path) -> None:
     assert len(output.records("usage_details")) == len(found)
 
 
+@pytest.mark.parametrize(("setting", "currency"), [({}, None), ({"currency": "CNY"}, "CNY")])
+def test_a_file_that_names_no_currency_has_the_one_that_is_set_and_none_by_default(
+    tmp_path: Path, setting: dict[str, str], currency: str | None
+) -> None:
+    write_run(tmp_path, [b"UsageDateTime,PreTaxCost\n2026-10-05,1.5\n"])
+    (record,) = run(settings(tmp_path, **setting)).records("usage_details")
+    assert record["billing_currency"] == currency
+
+
 def test_the_newest_run_holds_the_month_and_is_read_once(tmp_path: Path) -> None:
     write_run(tmp_path, [rows("1")], run="a", submitted="2026-11-02T04:00:00.0000000Z")
     write_run(tmp_path, [rows("2")], run="b", submitted="2026-11-03T04:00:00.1234567Z")

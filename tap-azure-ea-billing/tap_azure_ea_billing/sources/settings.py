@@ -118,10 +118,13 @@ class BillSettings(SettingsGroup):
         title="End date",
         description="Last month to extract: a date or `YYYY-MM`. The current month (UTC) if it is not set.",
     )
-    currency: str = Field(
-        default="CNY",
+    currency: str | None = Field(
+        default=None,
         title="Currency",
-        description="Currency of the costs (ISO 4217). The API does not name it.",
+        description=(
+            "Currency of the costs (ISO 4217) where the source does not name it, as the EA API, which has CNY if this "
+            "is not set, and files of 2019."
+        ),
         pattern=_CURRENCY,
     )
     restatement_days: int = Field(
@@ -196,8 +199,8 @@ class BillSettings(SettingsGroup):
         """Return the month of `start_date`."""
         return parse_month(self.start_date)
 
-    def currency_of(self, enrollment_number: str) -> str:
-        """Return the currency of an enrollment's costs."""
+    def currency_of(self, enrollment_number: str) -> str | None:
+        """Return the currency that is set for an enrollment's costs, None if none is."""
         return next(
             (
                 each.currency

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tap_azure_ea_billing.sources.ea.settings import EASettings
     from tap_azure_ea_billing.sources.source import Clock, MonthQuery
 
+_CURRENCY = "CNY"
+"""Of Azure China; the API names none."""
+
 
 class EASource:
     """The EA reporting API.
@@ -60,7 +63,7 @@ class EASource:
             query.enrollment_number, query.month, rows_before=query.rows_before, doubt_empty=query.doubt_empty
         )
         depth = 0 if query.in_turn else self._settings.prefetch_pages
-        currency = self._settings.currency_of(query.enrollment_number)
+        currency = self._settings.currency_of(query.enrollment_number) or _CURRENCY
         return EAMonth(prefetched(pages, depth), RowReader(currency, self._unknown_fields), currency)
 
 
