@@ -28,11 +28,13 @@ _MARKED = re.compile(
 _OF_THE_SDK = re.compile(r"stream_map|flattening_|faker_")
 _PLUGINS: dict[str, dict[str, Any]] = {
     "tap-azure-ea-billing": {
-        "label": "Azure EA billing",
+        "label": "Azure billing",
         "settings_group_validation": [
             ["start_date", "enrollment_number", "api_key"],
             ["start_date", "enrollment_number", "api_key_file"],
             ["start_date", "enrollments"],
+            ["start_date", "enrollment_number", "source", "exports_url"],
+            ["start_date", "enrollment_number", "source", "auth"],
         ],
     },
     "mapper-azure-billing-tracking": {"label": "Azure billing tracking", "settings_group_validation": []},
