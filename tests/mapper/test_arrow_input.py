@@ -81,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("arrow")
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(records=st.lists(strategies.records(), min_size=1, max_size=20))
 def test_rows_in_a_file_become_what_the_same_records_become(folder: Path, records: list[dict[str, Json]]) -> None:
     # A file has each column in all of its rows.
