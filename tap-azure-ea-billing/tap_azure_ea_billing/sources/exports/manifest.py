@@ -241,7 +241,7 @@ def _parts(manifest: Mapping[str, Any]) -> tuple[Part, ...]:
 def _check_total(manifest: Mapping[str, Any], name: str, found: int) -> None:
     total = _count(manifest, name)
     if total is not None and total != found:
-        raise _Fault(f"has a {name} of {total}, and its files add up to {found}")
+        raise _Fault(f"has a {name} of {total}, and its files add up to {found}: run the export again")
 
 
 def _count(values: Mapping[str, Any], name: str) -> int | None:
