@@ -1,7 +1,7 @@
 """What a row costs in the literal command, by process: `meltano run tap-azure-ea-billing mapper target-clickhouse`.
 
-Run: `.venv/bin/python benchmarks/pipeline_speed.py [--against CHECKOUT] [ROWS ...]`; without sizes 100,000 rows five times
-and 1,000,000 once. CHECKOUT is another version's folder, set up by its script/setup, which loads the EA bill in turn.
+Run: `.venv/bin/python benchmarks/pipeline_speed.py [--against CHECKOUT] [ROWS ...]`; without sizes 100,000 rows five
+times and 1,000,000 once. CHECKOUT is another version's folder, set up by its script/setup; it loads the EA bill in turn.
 
 The bill is one month: of the simulated EA API, whose pages are made before, and of a Parquet export in a folder. Each
 run begins with an empty database and no state. Rows/s are of the whole command, start-up included. CPU is user and
@@ -77,8 +77,8 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def watched(root: Path, environment: dict[str, str], server: psutil.Process) -> tuple[float, dict[str, float]]:
-    """Run the command in a checkout; return its seconds, and the CPU time of each program below it and of the server."""
-    command = [root / ".venv" / "bin" / "meltano", *PIPELINE]
+    """Run the command in a checkout; return its seconds, and the CPU time of each program in it and of the server."""
+    command: list[str | Path] = [root / ".venv" / "bin" / "meltano", *PIPELINE]
     before, started = cpu_seconds(server), time.perf_counter()
     known: dict[int, tuple[str, float]] = {}
     with subprocess.Popen(
