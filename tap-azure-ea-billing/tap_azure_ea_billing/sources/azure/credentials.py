@@ -95,7 +95,10 @@ def _client_secret(settings: CloudSettings) -> TokenCredential:
 
     missing = [name for name in ("tenant_id", "client_id") if not getattr(settings, name)]
     if missing:
-        message = f"Setting {' and '.join(map(where, missing))} is missing: set it, or choose another `auth`."
+        is_one = len(missing) == 1
+        what, pronoun = ("Setting", "it") if is_one else ("Settings", "them")
+        named = " and ".join(map(where, missing))
+        message = f"{what} {named} {'is' if is_one else 'are'} missing: set {pronoun}, or choose another `auth`."
         raise CredentialError(message)
     secret = _required(settings, "client_secret")
     try:
