@@ -113,7 +113,7 @@ def test_a_token_and_a_sas_come_from_setting_file_or_environment_encrypted_or_no
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "Setting `tenant_id` (environment variable TAP_AZURE_EA_BILLING_TENANT_ID) and `client_id` (environment"),
+        ({}, "Settings `tenant_id` (environment variable TAP_AZURE_EA_BILLING_TENANT_ID) and `client_id` (env"),
         ({"tenant_id": "t", "client_id": "c"}, "Setting `client_secret` (environment variable TAP_AZURE_EA_BILLING_CL"),
         ({**PRINCIPAL, "tenant_id": "no tenant!"}, "Setting `tenant_id` or `authority_host` is wrong (Invalid tenant"),
         (
