@@ -130,20 +130,11 @@ def _texts(values: Sequence[Any]) -> list[str | None] | None:
             texts.append(None)
         elif name in NUMBERS and encoded[0] in b"-0123456789":
             texts.append(encoded.decode())
-        elif name not in NUMBERS and encoded[:1] == b'"' and (text := _text(encoded)) is not None:
-            texts.append(text)
+        elif name not in NUMBERS and encoded[:1] == b'"':
+            texts.append(_decode(encoded))
         else:
             return None
     return texts
-
-
-def _text(value: bytes) -> str | None:
-    """Return the text of JSON, None if it has half of a surrogate pair, which is no text."""
-    try:
-        text: str = _decode(value)
-    except msgspec.DecodeError:
-        return None
-    return text
 
 
 def readable_costs(rows: Iterable[RawRow]) -> list[Decimal]:
