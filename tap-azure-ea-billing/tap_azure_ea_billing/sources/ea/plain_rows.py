@@ -13,7 +13,7 @@ import msgspec
 from tap_azure_ea_billing.sources.ea.names import API_NAMES, NUMBERS, RARE_API_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tap_azure_ea_billing.sources.ea.answers import RawRow
 
@@ -30,9 +30,7 @@ _PlainRow = msgspec.defstruct(
 _read_plain = msgspec.json.Decoder(_PlainRow).decode
 _read_apart = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NUMBER_PLACES = tuple(map(PLAIN_COLUMNS.index, NUMBERS))
-_OF_NUMBERS = b"+-.0123456789eE\nnul"
-"""The characters of numbers and of null, one a line. Since they are of valid JSON, nothing else has only these."""
-_FIRST_OF_NUMBERS = b"-0123456789n"
+_FIRST_OF_NUMBERS = frozenset("-0123456789")
 
 
 class PageRows:
@@ -65,9 +63,9 @@ class PageRows:
             positions = [position for position in range(len(content)) if position not in self.apart]
             self.apart |= {positions[place]: _row_apart(content[positions[place]]) for place in strange}
             self.apart = dict(sorted(self.apart.items()))
-            self.columns = _columns([row for place, row in enumerate(plain) if place not in strange])
-        for place in _NUMBER_PLACES:
-            self.columns[place] = _number_texts(self.columns[place])
+            for column in self.columns:
+                for place in sorted(strange, reverse=True):
+                    del column[place]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -83,25 +81,22 @@ def _row_apart(row: msgspec.Raw) -> RawRow:
     return _read_apart(row)
 
 
-def _columns(rows: Iterable[msgspec.Struct]) -> list[list[Any]]:
-    """Return the values of each column; a number, or whatever stands in its place, is JSON."""
-    columns = list(map(list, zip(*map(msgspec.structs.astuple, rows), strict=True)))
-    return columns or [[] for _ in PLAIN_COLUMNS]
+def _columns(rows: Sequence[msgspec.Struct]) -> list[list[str | None]]:
+    """Return the values of each column; a number, or whatever stands in its place, is its JSON text."""
+    if not rows:
+        return [[] for _ in PLAIN_COLUMNS]
+    columns: list[list[Any]] = list(map(list, zip(*map(msgspec.structs.astuple, rows), strict=True)))
+    for place in _NUMBER_PLACES:
+        texts = b"\n".join(columns[place]).decode().split("\n")
+        columns[place] = [None if text == "null" else text for text in texts] if "null" in texts else texts
+    return columns
 
 
-def _not_numbers(columns: Sequence[list[Any]]) -> set[int]:
+def _not_numbers(columns: Sequence[list[str | None]]) -> set[int]:
     """Return the places of the rows that have something else where a number or null should be."""
     return {
         place
         for column in (columns[place] for place in _NUMBER_PLACES)
-        if b"\n".join(column).translate(None, _OF_NUMBERS)
-        for place, value in enumerate(column)
-        if bytes(value)[0] not in _FIRST_OF_NUMBERS
+        for place, text in enumerate(column)
+        if text is not None and text[0] not in _FIRST_OF_NUMBERS
     }
-
-
-def _number_texts(column: list[Any]) -> list[str | None]:
-    """Return the texts of numbers, None for null."""
-    joined = b"\n".join(column).decode()
-    texts: list[str | None] = joined.split("\n") if column else []  # type: ignore[assignment]  # str is narrower
-    return [None if text == "null" else text for text in texts] if "n" in joined else texts
