@@ -123,13 +123,10 @@ def commands(
     }
     if columns:
         tap["batch_config"] = {"encoding": {"format": "arrow"}, "storage": {"root": str(batches)}}
+    mapper = settings_file(folder, "mapper", mapper_settings(folder))
     programs: list[list[str | Path]] = [
         [PROGRAMS / "tap-azure-ea-billing", "--config", settings_file(folder, "tap", tap)],
-        [
-            PROGRAMS / "mapper-azure-billing-tracking",
-            "--config",
-            settings_file(folder, "mapper", mapper_settings(folder)),
-        ],
+        [PROGRAMS / "mapper-azure-billing-tracking", "--config", mapper],
     ]
     if clickhouse is not None:
         access = {"host": clickhouse.host, "port": clickhouse.port, "username": clickhouse.user}

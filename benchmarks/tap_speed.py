@@ -29,7 +29,7 @@ from sandbox.launch import Api, running_api
 ENROLLMENT = "88888888"
 MONTH = "2026-08"
 PAGE_ROWS = 1000
-ROUNDS = 2
+ROUNDS = 3
 KILOBYTES = 1024
 PROGRAM = Path(sys.executable).with_name("tap-azure-ea-billing")
 
@@ -107,13 +107,10 @@ def tap_pass(api: Api, sink: int, rows: int, folder: Path, **settings: object) -
 
 def chain(api: Api, folder: Path, **settings: object) -> Pass:
     """Run tap and mapper as a pipeline."""
+    mapper = settings_file(folder, "mapper", mapper_settings(folder))
     programs: list[list[str | Path]] = [
         [PROGRAM, "--config", settings_file(folder, "tap", tap_settings(api, **settings))],
-        [
-            PROGRAM.with_name("mapper-azure-billing-tracking"),
-            "--config",
-            settings_file(folder, "mapper", mapper_settings(folder)),
-        ],
+        [PROGRAM.with_name("mapper-azure-billing-tracking"), "--config", mapper],
     ]
     passed = pipeline(programs, folder)
     shutil.rmtree(folder / "batches", ignore_errors=True)

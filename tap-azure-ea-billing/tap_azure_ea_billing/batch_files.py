@@ -154,7 +154,7 @@ class RowGatherer:
         """
         import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
 
-        self._frames.append(frame.insert_column(0, pl.Series("row_number", numbers, pl.Int64)))
+        self._frames.append(frame.clone().insert_column(0, pl.Series("row_number", numbers, pl.Int64)))
         while sum(held.height for held in self._frames) >= self._most_rows:
             held = pl.concat(self._frames)
             self._frames = [held.slice(self._most_rows)]
