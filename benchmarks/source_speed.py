@@ -97,6 +97,18 @@ def settings_file(folder: Path, name: str, settings: dict[str, Any]) -> Path:
     return path
 
 
+def mapper_settings(folder: Path) -> dict[str, Any]:
+    """Return the mapper's settings."""
+    patterns = folder / "patterns.csv"
+    with patterns.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "resource_tracking"), *example_patterns()])
+    return {
+        "output": "arrow",
+        "batch_directory": str(folder / "batches"),
+        "patterns": {"source": "csv", "path": str(patterns)},
+    }
+
+
 def commands(
     exports: Path, folder: Path, *, columns: bool, clickhouse: ClickHouse | None = None
 ) -> list[list[str | Path]]:
@@ -111,17 +123,10 @@ def commands(
     }
     if columns:
         tap["batch_config"] = {"encoding": {"format": "arrow"}, "storage": {"root": str(batches)}}
-    patterns = folder / "patterns.csv"
-    with patterns.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("id", "resource_tracking"), *example_patterns()])
-    mapper: dict[str, Any] = {
-        "output": "arrow",
-        "batch_directory": str(batches),
-        "patterns": {"source": "csv", "path": str(patterns)},
-    }
+    mapper = settings_file(folder, "mapper", mapper_settings(folder))
     programs: list[list[str | Path]] = [
         [PROGRAMS / "tap-azure-ea-billing", "--config", settings_file(folder, "tap", tap)],
-        [PROGRAMS / "mapper-azure-billing-tracking", "--config", settings_file(folder, "mapper", mapper)],
+        [PROGRAMS / "mapper-azure-billing-tracking", "--config", mapper],
     ]
     if clickhouse is not None:
         access = {"host": clickhouse.host, "port": clickhouse.port, "username": clickhouse.user}

@@ -22,7 +22,7 @@ from urllib.parse import unquote
 from tap_azure_ea_billing.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -61,34 +61,30 @@ class BatchFiles:
         self._lock = -1
         self._backlog: dict[Path, int] = {}
 
-    def write(
-        self, frame: pl.DataFrame, key: Mapping[str, str], first_number: int, deselected: Collection[str]
-    ) -> Iterator[Path]:
-        """Write rows to files, each whole before its path is yielded.
+    def gather(self, key: Mapping[str, str], deselected: Collection[str]) -> RowGatherer:
+        """Return a gatherer of the rows of an extraction.
 
         Args:
-            frame: The rows, without the columns of the key.
             key: The columns of the key that all of them have in common.
-            first_number: Row number of the first.
             deselected: Columns that are left out.
+        """
+        return RowGatherer(self, self._most_rows, key, deselected)
+
+    def write(self, frame: pl.DataFrame) -> Path:
+        """Write rows to a file; return it when it is whole.
 
         Raises:
-            BatchFileError: A file can't be written, or its reader is gone.
+            BatchFileError: The file can't be written, or its reader is gone.
         """
-        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that sources without frames save
+        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
 
-        numbers = pl.int_range(first_number, first_number + frame.height, dtype=pl.Int64, eager=True)
-        keyed = frame.select(
-            *(pl.lit(value).alias(name) for name, value in key.items()), numbers.alias("row_number"), pl.all()
-        ).drop(*deselected)
-        for part in keyed.iter_slices(self._most_rows):
-            self._wait_for_room()
-            try:
-                yield self._written(part)
-            except (OSError, pl.exceptions.PolarsError) as error:
-                raise BatchFileError(
-                    f"A batch of {part.height} rows can't be written to {self._root} (setting `batch_config`): {error}."
-                ) from error
+        self._wait_for_room()
+        try:
+            return self._written(frame)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise BatchFileError(
+                f"A batch of {frame.height} rows can't be written to {self._root} (setting `batch_config`): {error}."
+            ) from error
 
     def _written(self, frame: pl.DataFrame) -> Path:
         if self._folder is None:
@@ -127,6 +123,56 @@ class BatchFiles:
                     self._undeleted() // 2**20,
                     self._root,
                 )
+
+
+class RowGatherer:
+    """Gathers the frames of an extraction until they fill a file; what it holds at its end is of an unfinished month.
+
+    Args:
+        files: Where the files are.
+        most_rows: Rows of a file.
+        key: The columns of the key that all rows have in common.
+        deselected: Columns that are left out.
+    """
+
+    def __init__(self, files: BatchFiles, most_rows: int, key: Mapping[str, str], deselected: Collection[str]) -> None:
+        self._files = files
+        self._most_rows = most_rows
+        self._key = key
+        self._deselected = deselected
+        self._frames: list[pl.DataFrame] = []
+
+    def add(self, frame: pl.DataFrame, numbers: Sequence[int]) -> Iterator[Path]:
+        """Take rows; yield the files that are full.
+
+        Args:
+            frame: The rows, without the columns of the key.
+            numbers: Their row numbers.
+
+        Raises:
+            BatchFileError: A file can't be written, or its reader is gone.
+        """
+        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
+
+        self._frames.append(frame.clone().insert_column(0, pl.Series("row_number", numbers, pl.Int64)))
+        while sum(held.height for held in self._frames) >= self._most_rows:
+            held = pl.concat(self._frames)
+            self._frames = [held.slice(self._most_rows)]
+            yield self._write(held.head(self._most_rows))
+
+    def rest(self) -> Iterator[Path]:
+        """Yield the file of the rows that filled none."""
+        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
+
+        if any(held.height for held in self._frames):
+            yield self._write(pl.concat(self._frames))
+        self._frames = []
+
+    def _write(self, frame: pl.DataFrame) -> Path:
+        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
+
+        key = [pl.lit(value).alias(name) for name, value in self._key.items()]
+        return self._files.write(frame.select(*key, pl.all()).drop(*self._deselected))
 
 
 def _is_read_meanwhile() -> bool:

@@ -62,8 +62,8 @@ class AzureApiConfig(EASettings, CostDetailsSettings, UsageDetailsSettings, Expo
         title="Batches",
         description=(
             "Usage rows go to Arrow files (`encoding.format` `arrow`) of `batch_size` rows in a folder "
-            "(`storage.root`), which BATCH messages name and the reader deletes, where the source has rows in columns. "
-            "RECORDs are written by default, and where stream maps are set."
+            "(`storage.root`), which BATCH messages name and the reader deletes. RECORDs are written by default, where "
+            "stream maps are set, and for rows that texts can't say."
         ),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from typing_extensions import override
 
 from tap_azure_ea_billing import months
+from tap_azure_ea_billing.batch_files import BatchFiles
 from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.fields import MONTH_SCHEMA, USAGE_SCHEMA
 from tap_azure_ea_billing.months import Instants
@@ -24,6 +25,7 @@ from tap_azure_ea_billing.sources.source import DATASETS, MonthQuery
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime
+    from pathlib import Path
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
@@ -223,6 +225,7 @@ class BillingMonths(BillStream):
             rows_before=bookmark.row_counts.get(month, 0) if bookmark and not may_be_empty else 0,
             doubt_empty=month < months.current_month(started_at) and not may_be_empty,
             in_turn=self.most_records is not None,
+            in_columns=self.usage.files is not None,
         )
         return Extraction(bill, context, month, started_at, snapshot_at, self._run.source.read(query))
 
@@ -301,19 +304,25 @@ class UsageDetails(PageStream):
         if self._under_way is None:
             return ()
         extraction, progress = self._under_way
-        columns = self._run.source.columns
-        maker = RecordMaker(**extraction.context, columns=columns, deselected=self.deselected())
-        files = self._run.batch_files if self.can_write_files() else None
+        deselected = self.deselected()
+        maker = RecordMaker(**extraction.context, columns=self._run.source.columns, deselected=deselected)
+        files = self.files
+        gatherer = files.gather(extraction.context, deselected) if files is not None else None
         written = 0
         for batch in extraction.batches():
             wanted = len(batch)
-            frame = batch.frame() if files is not None and wanted else None
             if self.most_records is not None:  # `--test`
                 wanted = min(wanted, self.most_records - written)
-            if files is not None and frame is not None:
-                for path in files.write(frame.head(wanted), extraction.context, written + 1, self.deselected()):
-                    self.write_file(files.encoding, path)
-                self.count(wanted)
+            frame = batch.frame() if gatherer is not None and wanted else None
+            if gatherer is not None and frame is not None:
+                odd, numbers = batch.odd_rows(), range(written + 1, written + 1 + wanted)
+                if odd:
+                    self.write_page(
+                        [made for place, row in odd.items() for made in maker.records((row,), numbers[place])]
+                    )
+                plain = [number for place, number in enumerate(numbers) if place not in odd] if odd else numbers
+                self._write_files(gatherer.add(frame, plain))
+                self.count(frame.height)
             else:
                 rows, number = batch.rows(wanted), written + 1
                 while records := maker.records(islice(rows, _MOST_RECORDS), number):
@@ -323,7 +332,19 @@ class UsageDetails(PageStream):
             progress.report(extraction.reading.total)
             if wanted < len(batch):
                 break
+        if gatherer is not None:
+            self._write_files(gatherer.rest())
         return ()
+
+    @property
+    def files(self) -> BatchFiles | None:
+        """Where rows go that are wanted as frames; None if they are to be RECORDs."""
+        in_files = self.selected and self.most_records is None and self.can_write_files()
+        return self._run.batch_files if in_files else None
+
+    def _write_files(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self.write_file(BatchFiles.encoding, path)
 
 
 def _nothing_found(bill: Bill, first: date, last: date, absence: Absence) -> NothingFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -101,14 +102,15 @@ FAILURES = [
 
 @pytest.mark.parametrize(("status", "body", "kind"), PAGES)
 def test_a_first_page_is_rows_or_an_empty_month(status: int, body: bytes, kind: Kind) -> None:
-    assert read_answer(status, body, first=True).kind is kind
+    for in_columns in (False, True):
+        assert read_answer(status, body, first=True, in_columns=in_columns).kind is kind
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), FAILURES)
 def test_any_other_answer_is_an_error_of_its_kind(status: int, body: bytes, kind: Kind) -> None:
-    for first in (True, False):
+    for first, in_columns in product((True, False), repeat=2):
         with pytest.raises(AnswerError) as caught:
-            read_answer(status, body, first=first)
+            read_answer(status, body, first=first, in_columns=in_columns)
         assert caught.value.kind is (kinds.CSV_LATER if kind is kinds.CSV_ROWS and not first else kind)
 
 
@@ -205,7 +207,8 @@ def test_a_link_that_was_followed_before_is_an_error() -> None:
 @pytest.mark.parametrize("name", LINK_NAMES)
 def test_a_link_is_one_however_its_name_is_spelled(name: str) -> None:
     body = json.dumps({name: LINK, "content": [{}]}).encode()
-    assert read_answer(200, body, first=True).next_link == LINK
+    for in_columns in (False, True):
+        assert read_answer(200, body, first=True, in_columns=in_columns).next_link == LINK
 
 
 def test_links_that_agree_are_one() -> None:
@@ -218,8 +221,9 @@ def test_links_that_agree_are_one() -> None:
 )
 def test_a_cut_page_is_never_a_page(cut: int, rows: list[dict[str, str | None]]) -> None:
     body = b"\xef\xbb\xbf" + json.dumps({"content": rows, "nextLink": LINK}).encode()
-    with pytest.raises(AnswerError):
-        read_answer(200, body[: -min(cut, len(body))], first=True)
+    for in_columns in (False, True):
+        with pytest.raises(AnswerError):
+            read_answer(200, body[: -min(cut, len(body))], first=True, in_columns=in_columns)
 
 
 def test_the_table_in_the_documentation_is_the_table_in_the_code() -> None:

@@ -35,10 +35,11 @@ NUMBERS = [
 
 def render(row: str) -> dict[str, Any]:
     """Return the record of one row, given as JSON text, with numbers as their text."""
-    page = read_answer(200, b'{"content":[' + row.encode() + b"]}", first=True)
-    rows = RowReader("CNY", UnknownFields(logging.getLogger("test"))).values(page.rows)
+    rows = read_answer(200, b'{"content":[' + row.encode() + b"]}", first=True).rows
+    assert isinstance(rows, list)
+    values = RowReader("CNY", UnknownFields(logging.getLogger("test"))).values(rows)
     records = RecordMaker("1", "actual", "2026-08-01", "2026-08-01T00:00:00.000+00:00", columns=COLUMNS).records(
-        rows, 1
+        values, 1
     )
     (line,) = record_lines("usage_details", records).splitlines()
     message = json.loads(line, parse_float=str, parse_int=str)

@@ -22,6 +22,7 @@ from mapper_azure_billing_tracking.batches.columns import (
     COLUMNS,
     FLOATS,
     KEY_TEXTS,
+    NOT_READ,
     NUMBERS,
     ROW_NUMBER,
     TEXTS,
@@ -63,7 +64,7 @@ class ArrowBatch(UsageBatch):
 
     @override
     def record(self, row: int) -> str:
-        numbers = {self.names[name] for name in NUMBERS}
+        numbers = {*(self.names[name] for name in NUMBERS), *NOT_READ}
         record: dict[str, Any] = self.columns.row(row, named=True)
         for name in numbers & record.keys():
             if isinstance(record[name], str) and _NUMBER.fullmatch(record[name]):

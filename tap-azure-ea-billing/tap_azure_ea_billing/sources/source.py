@@ -37,6 +37,7 @@ class MonthQuery:
             error.
         doubt_empty: Whether a month without rows is asked for once more before it is believed.
         in_turn: Whether nothing may be fetched before it is needed, since most of the month is left unread.
+        in_columns: Whether the rows are wanted as frames, where the source can make some.
     """
 
     enrollment_number: str
@@ -45,6 +46,7 @@ class MonthQuery:
     rows_before: int = 0
     doubt_empty: bool = False
     in_turn: bool = False
+    in_columns: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,12 @@ class Batch(Protocol):
     def frame(self) -> pl.DataFrame | None:
         """Return the rows as texts in the source's `columns`, numbers as they are written; None if there is no way.
 
-        A record of `rows` and a row of the frame say the same.
+        A record of `rows` and a row of the frame say the same. Rows that texts can't say are left out.
         """
+        ...
+
+    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
+        """Return the values of the rows that the frame leaves out, by their position in the batch, from 0."""
         ...
 
 

@@ -12,6 +12,7 @@ import msgspec
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError, Kind
 from tap_azure_ea_billing.sources.ea.links import next_link, plain_name
+from tap_azure_ea_billing.sources.ea.plain_rows import PageRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,8 +35,18 @@ _NAME_SHOWN = 40
 RawRow = dict[str, msgspec.Raw]
 """A usage row: the API's field name to the JSON text of the value, byte for byte."""
 
+
+class _UsualPage(msgspec.Struct, forbid_unknown_fields=True, rename={"next_link": "nextLink"}):
+    """A page without members that need a closer look."""
+
+    content: list[msgspec.Raw]
+    next_link: str | None = None
+
+
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_rows = msgspec.json.Decoder(list[RawRow]).decode
+_read_row_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_read_usual_page = msgspec.json.Decoder(_UsualPage).decode
 
 
 class Page(NamedTuple):
@@ -43,22 +54,23 @@ class Page(NamedTuple):
 
     Attributes:
         kind: Kind of answer.
-        rows: Usage rows in the order received.
+        rows: Usage rows in the order received, in columns if they were wanted so.
         next_link: URL of the next page, None on the last.
     """
 
     kind: Kind
-    rows: list[RawRow]
+    rows: list[RawRow] | PageRows
     next_link: str | None
 
 
-def read_answer(status: int, body: bytes, *, first: bool) -> Page:
+def read_answer(status: int, body: bytes, *, first: bool, in_columns: bool = False) -> Page:
     """Read an answer.
 
     Args:
         status: HTTP status.
         body: The whole body.
         first: Whether a month's first page was asked for.
+        in_columns: Whether the rows are wanted in columns.
 
     Raises:
         AnswerError: It is of a kind that is retried or stops the run.
@@ -73,7 +85,7 @@ def read_answer(status: int, body: bytes, *, first: bool) -> Page:
     text = body.removeprefix(_BOM)
     if text.lstrip().startswith(_CSV_OPENING):
         return _read_csv(text, first=first)
-    rows, others = _read_json(text)
+    rows, others = _read_json(text, in_columns=in_columns)
     _check_errors(others)
     link = next_link(others)
     if rows or link:
@@ -83,10 +95,15 @@ def read_answer(status: int, body: bytes, *, first: bool) -> Page:
     return Page(kinds.EMPTY_MONTH if first else kinds.ROWS, [], None)
 
 
-def _read_json(text: bytes) -> tuple[list[RawRow], dict[str, msgspec.Raw]]:
+def _read_json(text: bytes, *, in_columns: bool) -> tuple[list[RawRow] | PageRows, dict[str, msgspec.Raw]]:
     """Return the rows, and the members beside `content` that are neither null nor empty."""
     kind = kinds.NO_CONTENT
+    rows: list[RawRow] | PageRows
     try:
+        if in_columns and (page := _usual_page(text)) is not None:
+            kind = kinds.NOT_AN_OBJECT
+            link = {"nextLink": msgspec.Raw(msgspec.json.encode(page.next_link))} if page.next_link else {}
+            return PageRows(page.content), link
         # The decoder takes rows apart without looking at their text, so bytes that are not UTF-8 would pass.
         text.decode()
         if b"\n" in text or b"\r" in text:
@@ -95,7 +112,7 @@ def _read_json(text: bytes) -> tuple[list[RawRow], dict[str, msgspec.Raw]]:
         content = members.pop(_CONTENT, _NULL)
         if bytes(memoryview(content)[:1]) == b"[":
             kind = kinds.NOT_AN_OBJECT
-        rows = _read_rows(content)
+        rows = PageRows(_read_row_list(content)) if in_columns else _read_rows(content)
     except msgspec.ValidationError as error:
         raise AnswerError(kind, str(error)) from None
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
@@ -103,6 +120,16 @@ def _read_json(text: bytes) -> tuple[list[RawRow], dict[str, msgspec.Raw]]:
     return rows, {
         name: value for name, value in members.items() if bytes(value).translate(None, b" \t") not in _NOTHING
     }
+
+
+def _usual_page(text: bytes) -> _UsualPage | None:
+    """Return a page on one line whose members are those of the documentation, None for any other answer."""
+    if b"\n" in text or b"\r" in text:
+        return None
+    try:
+        return _read_usual_page(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _check_errors(members: Mapping[str, msgspec.Raw]) -> None:

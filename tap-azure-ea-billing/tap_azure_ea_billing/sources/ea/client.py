@@ -65,7 +65,13 @@ class EAClient:
         self._session = BoundedSession(settings.request_deadline, settings.max_body_mb * MEGABYTE)
 
     def pages(
-        self, enrollment_number: str, month: date, *, rows_before: int = 0, doubt_empty: bool = False
+        self,
+        enrollment_number: str,
+        month: date,
+        *,
+        rows_before: int = 0,
+        doubt_empty: bool = False,
+        in_columns: bool = False,
     ) -> Generator[Page, None, None]:
         """Yield the pages of a month in order; the last one is the month's end.
 
@@ -74,6 +80,7 @@ class EAClient:
             month: Its first day.
             rows_before: Rows that the month had and must not lose altogether, 0 if it may be empty.
             doubt_empty: Whether an empty month is asked for once more before it is believed.
+            in_columns: Whether the rows are wanted in columns.
 
         Raises:
             RunStoppedError: An answer is neither a page nor an empty month, or none comes.
@@ -86,6 +93,7 @@ class EAClient:
             max_pages=self._settings.max_pages,
             max_empty_pages=self._settings.max_empty_pages,
             doubt_empty=doubt_empty and self._settings.max_retries > 0,
+            in_columns=in_columns,
         )
         context = {"enrollment_number": enrollment_number, "billing_month": month.isoformat()}
         with RequestMetrics(f"/{{enrollment_number}}{_REPORT}", context) as metrics:
@@ -136,7 +144,9 @@ class EAClient:
             raise RunStoppedError(sentence(walk, key, self._clock(), no_answer(error))) from None
         metrics.answered(response.status_code, response.elapsed.total_seconds())
         try:
-            page = answers.read_answer(response.status_code, response.content, first=walk.at_first_page)
+            page = answers.read_answer(
+                response.status_code, response.content, first=walk.at_first_page, in_columns=walk.in_columns
+            )
             if walk.at_first_page:
                 self._compare_clocks(walk, key, response)
             walk.arrive(page, response.url)

@@ -13,13 +13,15 @@ import msgspec
 
 from tap_azure_ea_billing.sources.costs import cost_of_number, cost_of_text
 from tap_azure_ea_billing.sources.dates import iso_date_of_text
-from tap_azure_ea_billing.sources.ea.names import API_NAMES, RARE_API_NAMES
+from tap_azure_ea_billing.sources.ea.names import API_NAMES, NUMBERS, RARE_API_NAMES
+from tap_azure_ea_billing.sources.ea.plain_rows import PLAIN_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from tap_azure_ea_billing.sources.ea.answers import RawRow
+    from tap_azure_ea_billing.sources.ea.plain_rows import PageRows
     from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
 _KNOWN = frozenset(API_NAMES.values())
@@ -51,6 +53,7 @@ class RowReader:
         self._currency = currency
         self._unknown_fields = unknown_fields
         self._dates: dict[bytes, msgspec.Raw | str] = {}
+        self._date_texts: dict[str | None, str | None] = {}
 
     def values(self, rows: Iterable[RawRow]) -> Iterator[list[Any]]:
         """Yield the values of each row, in the order of `COLUMNS`; those that the API gave are `msgspec.Raw`.
@@ -80,6 +83,30 @@ class RowReader:
             yield values
         self._unknown_fields.name(unknown_names)
 
+    def columns(self, rows: PageRows) -> tuple[dict[str, list[str | None]], dict[int, Sequence[Any]]]:
+        """Return the rows as columns of texts, and the values of those that texts can't say, by their position."""
+        found = dict(zip(PLAIN_COLUMNS, rows.columns, strict=True))
+        found["date"] = self._date_column(found["date"])
+        count = len(found["date"])
+        found |= {"billing_currency": [self._currency] * count, "extra": [None] * count}
+        columns = {name: found[name] for name in COLUMNS}
+        odd: dict[int, Sequence[Any]] = {}
+        for position, values in zip(rows.apart, self.values(rows.apart.values()), strict=True):
+            texts = _texts(values)
+            if texts is None:
+                odd[position] = values
+                continue
+            for column, text in zip(columns.values(), texts, strict=True):
+                column.insert(position - len(odd), text)
+        return columns, odd
+
+    def _date_column(self, dates: list[str | None]) -> list[str | None]:
+        known = self._date_texts
+        if len(known) >= _DATES_REMEMBERED:
+            known.clear()
+        known.update((text, text and (iso_date_of_text(text) or text)) for text in set(dates) - known.keys())
+        return [known[text] for text in dates]
+
     def _date(self, value: msgspec.Raw | None) -> msgspec.Raw | str | None:
         if value is None:
             return None
@@ -89,6 +116,25 @@ class RowReader:
                 self._dates.clear()
             self._dates[text] = iso_date(text) or msgspec.Raw(text)
         return self._dates[text]
+
+
+def _texts(values: Sequence[Any]) -> list[str | None] | None:
+    """Return the values of a row as columns have them, None if one is of another type than its column."""
+    texts: list[str | None] = []
+    for name, value in zip(COLUMNS, values, strict=True):
+        if not isinstance(value, msgspec.Raw):
+            texts.append(value)
+            continue
+        encoded = bytes(value)
+        if encoded == b"null":
+            texts.append(None)
+        elif name in NUMBERS and encoded[0] in b"-0123456789":
+            texts.append(encoded.decode())
+        elif name not in NUMBERS and encoded[:1] == b'"':
+            texts.append(_decode(encoded))
+        else:
+            return None
+    return texts
 
 
 def readable_costs(rows: Iterable[RawRow]) -> list[Decimal]:

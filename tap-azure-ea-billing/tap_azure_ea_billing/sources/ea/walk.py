@@ -24,6 +24,7 @@ class Walk:
         rows_before: Rows of the last complete extraction, 0 if a month without rows is nothing to stop at.
         doubt_empty: Whether an empty month is to be asked for again before it is believed: one wrong answer would leave
             a month that is read once without its rows.
+        in_columns: Whether the rows are wanted in columns.
         max_pages: Pages that a month may have.
         max_empty_pages: Pages without rows that may follow one another.
         page_number: The page that is asked for, from 1.
@@ -39,6 +40,7 @@ class Walk:
     max_pages: int
     max_empty_pages: int
     doubt_empty: bool = False
+    in_columns: bool = False
     page_number: int = 1
     rows: int = 0
     empty_pages: int = 0

@@ -17,7 +17,7 @@ from tap_azure_ea_billing.sources.files.errors import FileError
 from tap_azure_ea_billing.sources.files.names import COLUMNS, NUMBERS, header_name, plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_azure_ea_billing.sources.files.names import NameTable
     from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
@@ -140,6 +140,10 @@ class FrameBatch:
     def frame(self) -> pl.DataFrame:
         """Return the frame."""
         return self._frame
+
+    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
+        """Return nothing: a file has texts only."""
+        return {}
 
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
         """Yield the values of each row, of no more than `most`; what is a JSON number is one, digit for digit."""

@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
-
 from tap_azure_ea_billing.errors import SettingsError
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
     from pydantic import SecretStr
 
     from tap_azure_ea_billing.sources.settings import SecretSettings
@@ -92,6 +91,8 @@ def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
     if fernet_key is None:
         message = f"The key in {setting} is encrypted: set {where('fernet_key')} or `fernet_key_file`."
         raise CredentialError(message)
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - takes time that runs with a plain key save
+
     try:
         return _fernet(fernet_key).decrypt(text.removeprefix(ENCRYPTED_PREFIX)).decode()
     except InvalidToken:
@@ -100,6 +101,8 @@ def decrypt(text: str, fernet_key: str | None, setting: str) -> str:
 
 
 def _fernet(fernet_key: str) -> Fernet:
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - takes time that runs with a plain key save
+
     try:
         return Fernet(fernet_key)
     except (ValueError, binascii.Error):
