@@ -166,12 +166,12 @@ class Warehouse:
     def _send(self, table: str, file: ArrowFile) -> None:
         # The driver sends bytes again if the server hangs up, and a buffer never.
         try:
-            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")  # type: ignore[arg-type]
+            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")
         except ClickHouseError as error:
             if not _was_refused(error):
                 raise
             self.close()  # nothing was sent: connecting anew waits for a server that is starting again
-            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")  # type: ignore[arg-type]
+            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")
         self._used_at = time.monotonic()
 
     def _checked(self, table: str, file: ArrowFile) -> int:
