@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from mapper_azure_billing_tracking.batches.batch import UsageBatch
+    from mapper_azure_billing_tracking.transform import Outcome
+
+_FILE_BYTES = 32 * 2**20
+"""Size in memory of the rows that came as RECORDs and make one Arrow file: ClickHouse prefers few large INSERTs."""
 
 
 class MapperAzureBillingTracking(LineMapper):
@@ -72,6 +76,7 @@ class MapperAzureBillingTracking(LineMapper):
         )
         self.message_reader = UsageReader(self.settings, self._memory.batch_size_rows)
         self._arrow = ArrowReader(self.settings)
+        self._outcomes: list[Outcome] = []
         self._described: set[str] = set()
         self._started = time.monotonic()
         self._batches = BatchFolder(self.settings.batch_directory, self.settings.batch_directory_mb)
@@ -113,32 +118,32 @@ class MapperAzureBillingTracking(LineMapper):
             unknown = sorted(read_properties(message_dict[LINE]) - self._input_names())
             if unknown and AzureBillingDetail.table not in self._described:
                 self.logger.info("Columns of %s that are not staged: %s.", stream, ", ".join(unknown))
-            return self._describe(AzureBillingDetail, TaggingAudit, BillingIssue)
+            return [*self._gathered(), *self._describe(AzureBillingDetail, TaggingAudit, BillingIssue)]
         if stream == self.settings.month_stream:
             self._prepare()
-            return self._describe(BillingMonth)
-        return [Lines(message_dict[LINE])]
+            return [*self._gathered(), *self._describe(BillingMonth)]
+        return [*self._gathered(), Lines(message_dict[LINE])]
 
     @override
     def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Transform a group of usage rows; close a month; pass other records on."""
         if USAGE in message_dict:
-            return self._transformed(message_dict[USAGE])
+            return self._transformed(message_dict[USAGE], _FILE_BYTES)
         if message_dict["stream"] == self.settings.month_stream:
             line_number = message_dict[LINE_NUMBER]
             self._require_description(BillingMonth, f"Line {line_number} of the input")
             month = self._months.close(message_dict[LINE], line_number)
             if month is None:
-                return []
+                return self._gathered()
             if self._guard is not None:
                 self._guard.close(month.row(0, named=True))
-            return [self._rows(BillingMonth, month)]
+            return [*self._gathered(), self._rows(BillingMonth, month)]
         return [Lines(message_dict[LINE])]
 
     @override
     def map_state_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
         """Pass a state on; everything read before it has left the reader before it."""
-        return [Lines(message_dict[LINE], flush=True)]
+        return [*self._gathered(), Lines(message_dict[LINE], flush=True)]
 
     @override
     def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[singer.Message]:
@@ -162,7 +167,9 @@ class MapperAzureBillingTracking(LineMapper):
 
     @override
     def end_of_input(self) -> None:
-        """Say in the log what became of the run's rows."""
+        """Write what is left, and say in the log what became of the run's rows."""
+        for message in self._gathered():
+            self.write_message(message)
         run = self._months.run
         seconds = time.monotonic() - self._started
         self.logger.info(
@@ -208,20 +215,29 @@ class MapperAzureBillingTracking(LineMapper):
         if table.table not in self._described:
             raise InvalidInputLine(f"{place} is a record before its SCHEMA.")
 
-    def _transformed(self, batch: UsageBatch) -> Iterator[singer.Message]:
+    def _transformed(self, batch: UsageBatch, file_bytes: int = 0) -> Iterator[singer.Message]:
+        """Transform rows; write them with those before, once they are as large as an Arrow file should be."""
         self._require_description(AzureBillingDetail, batch.place)
         self._refresh_patterns()
         outcome = self._transform(batch)
         if self._guard is not None:
             self._guard.claim(outcome.tallies)
         self._months.add(outcome.tallies)
-        for table, frame in (
-            (AzureBillingDetail, outcome.staged),
-            (TaggingAudit, outcome.audit),
-            (BillingIssue, outcome.issues),
+        self._outcomes.append(outcome)
+        gathered = sum(outcome.staged.estimated_size() for outcome in self._outcomes)
+        if gathered >= file_bytes or self.settings.output != "arrow":
+            yield from self._gathered()
+
+    def _gathered(self) -> Iterator[singer.Message]:
+        """Write the rows that were transformed since the last call."""
+        outcomes, self._outcomes = self._outcomes, []
+        for table, frames in (
+            (AzureBillingDetail, [outcome.staged for outcome in outcomes]),
+            (TaggingAudit, [outcome.audit for outcome in outcomes]),
+            (BillingIssue, [outcome.issues for outcome in outcomes]),
         ):
-            if frame.height:
-                yield self._rows(table, frame)
+            if any(frame.height for frame in frames):
+                yield self._rows(table, pl.concat(frames, rechunk=True))
 
     def _transformed_files(self, paths: Iterable[Path], place: str) -> Iterator[singer.Message]:
         for path in paths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
@@ -23,6 +24,15 @@ class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # tar
     text True, which is read as the path of a CA file.
     """
 
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The ClickHouse of the settings, with one connection for the files of all streams.
+
+        Raises:
+            LoadError: If the settings name a driver other than `http`.
+        """
+        return Warehouse(self.config)
+
     def create_engine(self) -> Engine:
         """Return the SQLAlchemy engine.
 
@@ -31,7 +41,7 @@ class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # tar
         """
         if not (self.config.get("cluster") or uses_http(self.config)):
             return super().create_engine()  # type: ignore[no-any-return]
-        settings = Warehouse(self.config).settings()
+        settings = self.warehouse.settings()
         return create_engine(self.get_sqlalchemy_url(self.config), connect_args={"ch_settings": settings})
 
     def get_sqlalchemy_url(self, config: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
-"""Arrow files of a BATCH manifest: from URL to table; knows nothing of ClickHouse."""
+"""Arrow files of a BATCH manifest: from URL to bytes and nulls; knows nothing of ClickHouse."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ import pyarrow as pa
 from target_clickhouse_arrow.errors import LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 
 def local_path(url: str) -> Path:
@@ -60,14 +62,60 @@ def require_inside(path: Path, folder: Path) -> Path:
     return found
 
 
-def read_table(path: Path) -> pa.Table:
-    """Return the file's rows in one record batch, so that ClickHouse gets one block.
+@dataclass(frozen=True)
+class ArrowFile:
+    """The content of an Arrow IPC file, which has its rows in one record batch, so that ClickHouse gets one block.
+
+    Attributes:
+        path: Where it was read.
+        content: Its bytes, as they are sent.
+        names: Its columns, in order.
+    """
+
+    path: Path
+    content: pa.Buffer
+    names: Sequence[str]
+
+    def count_nulls(self, names: Collection[str]) -> tuple[int, dict[str, int]]:
+        """Return the number of rows, and the number of nulls in each of some columns; no other column is decompressed.
+
+        Raises:
+            LoadError: If these columns can't be read.
+        """
+        wanted = [position for position, name in enumerate(self.names) if name in names]
+        options = pa.ipc.IpcReadOptions(included_fields=wanted or [0])
+        with _readable(self.path), pa.ipc.open_file(self.content, options=options) as reader:
+            if not self.names or not reader.num_record_batches:
+                return 0, {}
+            batch = reader.get_batch(0)
+            return batch.num_rows, {batch.schema.field(i).name: batch.column(i).null_count for i in range(len(wanted))}
+
+
+def read_file(path: Path) -> ArrowFile:
+    """Return the file's content as it is, or written anew if its rows are in several record batches.
 
     Raises:
         LoadError: If there is no such file, or it is not a complete Arrow IPC file.
     """
+    with _readable(path):
+        content = pa.py_buffer(path.read_bytes())
+        with pa.ipc.open_file(content) as reader:
+            names = reader.schema.names
+            if reader.num_record_batches > 1:
+                content = _in_one_batch(reader.read_all())
+    return ArrowFile(path, content, names)
+
+
+def _in_one_batch(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table.combine_chunks())
+    return sink.getvalue()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            return reader.read_all().combine_chunks()
+        yield
     except (pa.ArrowException, OSError) as error:
         raise LoadError(f"The Arrow file {path} can't be read: {' '.join(str(error).split())}") from error

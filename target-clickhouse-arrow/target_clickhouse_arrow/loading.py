@@ -1,7 +1,8 @@
-"""Loads one Arrow table into one existing ClickHouse table; files, messages and table creation are elsewhere."""
+"""Loads Arrow files into existing ClickHouse tables; reading files, messages and table creation are elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import time
@@ -19,8 +20,9 @@ from target_clickhouse_arrow.tls import WANTS_TLS, authorities_fault, tls_fault,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import pyarrow as pa
     from clickhouse_connect.driver.client import Client
+
+    from target_clickhouse_arrow.files import ArrowFile
 
 logger = logging.getLogger(__name__)
 # The driver logs a warning with a traceback before it raises; the sentence made of it here says the same.
@@ -38,7 +40,11 @@ TEXT_STAYS_TEXT: dict[str, str | int] = {"input_format_try_infer_datetimes": 0, 
 # A file is one block, so a failed insert leaves nothing of it in a partition: without async_insert (the default from
 # ClickHouse 26) no other client's rows join it, and with minimum sizes of 0 the server does not regroup it.
 ONE_BLOCK = {"async_insert": 0, "min_insert_block_size_rows": 0, "min_insert_block_size_bytes": 0}
-_INSERT = ONE_BLOCK | TEXT_STAYS_TEXT
+# The server, too, refuses a null where the table, altered meanwhile, can't hold one: it would store the default.
+_INSERT = ONE_BLOCK | TEXT_STAYS_TEXT | {"input_format_null_as_default": 0}
+
+IDLE = 3.0
+"""Seconds without a statement after which a connection is made anew: the server or a proxy may have given it up."""
 
 _HOLDS_NULL = re.compile(r"(LowCardinality\()?Nullable\(|Variant\(|Dynamic")
 _FROM_CLICKHOUSE = re.compile(r"Code: \d+\. DB::Exception: .*", re.DOTALL)
@@ -55,6 +61,8 @@ class Warehouse:
         name: Host and port, for messages.
     """
 
+    _client: Client | None = None
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Read the settings; nothing is sent yet.
 
@@ -64,6 +72,8 @@ class Warehouse:
         self._access = http_access(config)
         self._cluster = config.get("cluster") or None
         self.name = f"{self._access['host']}:{self._access['port']}"
+        self._used_at = 0.0
+        self._columns: dict[str, dict[str, str]] = {}
 
     def connect(self, waits: Sequence[float] = WAITS) -> Client:
         """Return a client that has reached the server.
@@ -114,27 +124,64 @@ class Warehouse:
     def _settings(self, client: Client) -> dict[str, str | int]:
         return cluster.settings(client, self._cluster) if self._cluster else {}
 
-    def insert(self, client: Client, table: str, rows: pa.Table, origin: object) -> None:
-        """Insert `rows` into `table` by column name; columns missing from `rows` get their defaults.
+    def insert(self, table: str, file: ArrowFile) -> int:
+        """Insert a file's rows into a table by column name; columns missing from the file get their defaults.
+
+        The connection stays open, and the table's columns are asked for once.
 
         Args:
-            client: From `connect`.
             table: Its name in SQL, with or without a database.
-            rows: The rows; the columns are checked even if there are none.
-            origin: What to call the rows in an error.
+            file: The file; its columns are checked even if it has no rows.
+
+        Returns:
+            The number of rows.
 
         Raises:
-            LoadError: If the table is missing or lacks a column, a null meets a column that can't hold it (ClickHouse
-                would store the default, so a cost would become 0), or ClickHouse refuses the rows.
+            LoadError: If the server can't be used, the table is missing or lacks a column, a null meets a column that
+                can't hold it (ClickHouse would store the default, so a cost would become 0), or ClickHouse refuses the
+                rows.
         """
         try:
-            columns = {row["name"]: row["type"] for row in client.query(f"DESCRIBE TABLE {table}").named_results()}
-            _check(rows, columns)
-            if rows.num_rows:
-                cluster.in_turn(lambda: client.insert_arrow(table, rows, settings=_INSERT))
+            rows = self._checked(table, file)
+            if rows:
+                cluster.in_turn(lambda: self._send(table, file))
         except (ClickHouseError, ValueError) as error:
-            reason = f"{origin} was not loaded into table {table} of ClickHouse at {self.name}: {self._cause(error)}"
+            reason = f"{file.path} was not loaded into table {table} of ClickHouse at {self.name}: {self._cause(error)}"
             raise LoadError(reason) from error
+        return rows
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _connected(self) -> Client:
+        if self._client is None or time.monotonic() - self._used_at > IDLE:
+            self.close()
+            self._client = self.connect()
+        self._used_at = time.monotonic()
+        return self._client
+
+    def _send(self, table: str, file: ArrowFile) -> None:
+        # The driver sends bytes again if the server hangs up, and a buffer never.
+        try:
+            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")
+        except ClickHouseError as error:
+            if not _was_refused(error):
+                raise
+            self.close()  # nothing was sent: connecting anew waits for a server that is starting again
+            self._connected().raw_insert(table, file.names, file.content, _INSERT, "Arrow")
+        self._used_at = time.monotonic()
+
+    def _checked(self, table: str, file: ArrowFile) -> int:
+        """Return the number of rows, once the file fits the table's columns, which may have changed meanwhile."""
+        if table in self._columns:
+            with contextlib.suppress(ValueError):
+                return _check(file, self._columns[table])
+        described = self._connected().query(f"DESCRIBE TABLE {table}").named_results()
+        self._columns[table] = {row["name"]: row["type"] for row in described}
+        return _check(file, self._columns[table])
 
     def _cause(self, error: BaseException) -> str:
         """Return the fault with TLS if there is one, else ClickHouse's message, the system's or the error's."""
@@ -201,15 +248,21 @@ def _with_url(config: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _check(rows: pa.Table, columns: Mapping[str, str]) -> None:
-    unknown = [name for name in rows.column_names if name not in columns]
+def _check(file: ArrowFile, columns: Mapping[str, str]) -> int:
+    """Return the number of rows.
+
+    Raises:
+        ValueError: If the table lacks a column, or a null meets a column that can't hold it.
+    """
+    unknown = [name for name in file.names if name not in columns]
     if unknown:
         raise ValueError(f"the table has no column {', '.join(unknown)}.")
-    for name in rows.column_names:
-        nulls = rows.column(name).null_count
-        if nulls and not _HOLDS_NULL.match(columns[name]):
+    rows, nulls = file.count_nulls([name for name in file.names if not _HOLDS_NULL.match(columns[name])])
+    for name, count in nulls.items():
+        if count:
             hint = " (an empty JSON object is written {})" if columns[name].startswith("JSON") else ""
-            raise ValueError(f"{nulls} of {rows.num_rows} rows have a null in {name}, which is {columns[name]}{hint}.")
+            raise ValueError(f"{count} of {rows} rows have a null in {name}, which is {columns[name]}{hint}.")
+    return rows
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,8 +10,8 @@ from target_clickhouse.sinks import ClickhouseSink
 
 from target_clickhouse_arrow.connector import ClickhouseArrowConnector
 from target_clickhouse_arrow.errors import LoadError
-from target_clickhouse_arrow.files import local_path, read_table, require_inside, require_local_files
-from target_clickhouse_arrow.loading import Warehouse, uses_http
+from target_clickhouse_arrow.files import local_path, read_file, require_inside, require_local_files
+from target_clickhouse_arrow.loading import uses_http
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
         """
         if not self._is_set_up:
             if uses_http(self.config):
-                Warehouse(self.config).connect().close()  # its sentence says what is wrong, unlike a traceback
+                self.connector.warehouse.connect().close()  # its sentence says what is wrong, unlike a traceback
             super().setup()
             self._is_set_up = True
         super().process_batch(context)
@@ -61,11 +61,9 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
         if self.config["load_method"] == "overwrite":
             raise LoadError("Arrow files are appended to the table: load_method overwrite is not for them.")
         folder = Path(self.config.get("batch_directory") or gettempdir())
-        warehouse = Warehouse(self.config)
-        with warehouse.connect() as client:
-            for path in (require_inside(local_path(url), folder) for url in files):
-                rows = read_table(path)
-                warehouse.insert(client, self.full_table_name, rows, path)
-                path.unlink()
-                self.tally_record_written(rows.num_rows)
-                self.logger.info("Loaded %d rows of %s into %s.", rows.num_rows, path, self.full_table_name)
+        warehouse = self.connector.warehouse
+        for path in (require_inside(local_path(url), folder) for url in files):
+            rows = warehouse.insert(self.full_table_name, read_file(path))
+            path.unlink()
+            self.tally_record_written(rows)
+            self.logger.info("Loaded %d rows of %s into %s.", rows, path, self.full_table_name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -148,3 +151,30 @@ def test_without_a_batch_directory_it_is_the_temporary_folder(loader: Loader, tm
     assert f"is not below {other}" in failure(ended)
     assert path.exists()
     assert loader.run([schema(), batch(path)], batch_directory="").returncode == 0
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["described again", "refused by the server"])
+def test_a_table_altered_during_the_run_takes_new_columns_and_refuses_nulls(
+    loader: Loader, clickhouse: ClickHouse, tmp_path: Path, *, noticed: bool
+) -> None:
+    before = arrow_file(tmp_path / "before.arrow", price=pa.array([1.5, 2.5, None]))
+    wider = arrow_file(tmp_path / "wider.arrow", added=pa.array([1, 2, 3]))
+    bad = arrow_file(tmp_path / "bad.arrow", price=pa.array([1.5, 2.5, None]))
+    process = loader.start()
+    assert process.stdin is not None
+    process.stdin.write(f"{json.dumps(schema())}\n{json.dumps(batch(before))}\n")
+    process.stdin.flush()
+    while before.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    clickhouse.execute("ALTER TABLE bill DROP COLUMN price, ADD COLUMN added UInt8")
+    clickhouse.execute("ALTER TABLE bill ADD COLUMN price Float64")
+    files = [wider, bad] if noticed else [bad]
+    out, err = process.communicate(f"{json.dumps(batch(*files))}\n", timeout=60)
+    sentence = failure(CompletedProcess(process.args, process.returncode, out, err))
+    assert sentence.startswith(f"{bad} was not loaded into table bill of ClickHouse at ")
+    cause = "1 of 3 rows have a null in price, which is Float64." if noticed else "DB::Exception: Cannot convert NULL"
+    assert cause in sentence
+    loaded = {"n": 6, "s": 6} if noticed else {"n": 3, "s": 0}
+    assert clickhouse.query("SELECT toUInt32(count()) AS n, toUInt32(sum(added)) AS s FROM bill") == [loaded]
+    assert bad.exists()

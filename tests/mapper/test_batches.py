@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from mapper.runs import MapperRuns
 
-ROWS = [USAGE_SCHEMA, *(usage_line(number, **PLAIN_FIELDS) for number in range(1, 2_001)), state_line({"all": 1})]
+ROWS = [USAGE_SCHEMA]
+for first in range(1, 2_001, 100):  # what was read before a state is in a file before it: 20 of 100 rows
+    ROWS += [*(usage_line(number, **PLAIN_FIELDS) for number in range(first, first + 100)), state_line({"to": first})]
 SMALL: dict[str, Any] = {"output": "arrow", "batch_size_rows": 100}
-MOST_MB = 0.2
+MOST_MB = 0.05
 
 
 def run_folder(mapper: MapperRuns) -> Path:
@@ -146,7 +148,7 @@ def test_a_full_disk_is_one_sentence_leaves_no_part_of_a_file_and_the_next_run_w
             written, said = process.communicate(b"".join(ROWS), timeout=60)
         ended = Ended(process.returncode, Output(written), said.decode())
         assert ended.sentence() == (
-            f"A batch of 2000 rows can't be written to {mapper.folder / 'batches'}: File too large."
+            f"A batch of 100 rows can't be written to {mapper.folder / 'batches'}: File too large."
         )
         assert "STATE" not in ended.output.kinds
         assert {path.name for path in run_folder(mapper).iterdir()} == {"owner.json"}

@@ -38,8 +38,14 @@ def r4_numbers(context: RuleContext) -> Rule:
 
 
 def _number(given_text: pl.Expr) -> pl.Expr:
-    text = stripped(given_text)
-    value = pl.when(text.str.contains(_NUMBER)).then(text.str.strip_prefix("+")).cast(pl.Float64, strict=False)
+    # Polars reads less than R4: no white space, no `+`. Only what it can't read is looked at closely.
+    quick = _finite(given_text)
+    text = stripped(pl.when(quick.is_null()).then(given_text))
+    return quick.fill_null(_finite(pl.when(text.str.contains(_NUMBER)).then(text.str.strip_prefix("+"))))
+
+
+def _finite(text: pl.Expr) -> pl.Expr:
+    value = text.cast(pl.Float64, strict=False)
     return pl.when(value.is_finite()).then(value)
 
 

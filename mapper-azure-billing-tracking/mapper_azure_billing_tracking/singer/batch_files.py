@@ -187,7 +187,7 @@ def _write(
     # A column of type JSON has no null in ClickHouse: {} is what it holds in its place.
     json_columns = [column.name for column in table.sent_columns() if column.clickhouse.type == "JSON"]
     frame = frame.with_columns(pl.col(json_columns).fill_null("{}"))
-    frame.write_ipc(file, compat_level=pl.CompatLevel.oldest())
+    frame.write_ipc(file, compat_level=pl.CompatLevel.oldest(), compression="lz4")
     return {"format": "arrow"}
 
 
