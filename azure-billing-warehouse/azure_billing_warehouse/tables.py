@@ -284,6 +284,16 @@ class BillingMonth(SnapshotRow):
     run_id: Text = Field(description="The export's run or the report that the month was read from.")
     blob_count: Integer = Field(description="Files that it consisted of.")
     byte_count: Integer = Field(description="Their size in bytes.")
+    counted_row_count: Annotated[int | None, ClickHouse("Nullable(UInt64)", default="NULL")] = Field(
+        default=None,
+        description="Rows that `create` or `check` counted in stg_azure_billing_detail, each once; null: not yet.",
+    )
+    counted_partition_id: Annotated[str | None, ClickHouse("Nullable(String)", default="NULL")] = Field(
+        default=None, description="ClickHouse's id of the partition that they are in; '' if there are none."
+    )
+    counted_at: Annotated[dt.datetime | None, ClickHouse("Nullable(DateTime64(3, 'UTC'))", default="NULL")] = Field(
+        default=None, description="When they were counted, or the count was withdrawn."
+    )
 
 
 class SnapshotClaim(SnapshotRow):

@@ -49,6 +49,8 @@ class MonthRow(BaseModel):
     run_id: str | None
     blob_count: int | None
     byte_count: int | None
+    counted_row_count: int | None = None
+    """The kept count of the rows in stg_azure_billing_detail, which the views go by; None: they count themselves."""
     whole: bool
     """Whether all rows of the extraction reached the mapper, and each was staged or rejected: `views.whole`."""
 
