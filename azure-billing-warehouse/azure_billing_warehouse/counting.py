@@ -71,7 +71,7 @@ def count_snapshots(client: Client, config: ClickHouseConfig) -> None:
             _keep(client, config, pruned, *_NO_ROWS)
             pruned, merged = [], partition_id
         if merged and not config.cluster:
-            _try(client, merge_partition(AzureBillingDetail.table, merged, config), _CAN_NOT_MERGE)
+            attempt(client, merge_partition(AzureBillingDetail.table, merged, config), _CAN_NOT_MERGE)
 
 
 def _counted(
@@ -110,7 +110,7 @@ def _keep(
     client: Client, config: ClickHouseConfig, snapshots: Iterable[SnapshotId], count: str, partition_id: str
 ) -> bool:
     statement = _insert(config, snapshots, count, partition_id)
-    return not statement or _try(client, statement)
+    return not statement or attempt(client, statement)
 
 
 def _insert(config: ClickHouseConfig, snapshots: Iterable[SnapshotId], count: str, partition_id: str) -> str:
@@ -127,8 +127,12 @@ def _insert(config: ClickHouseConfig, snapshots: Iterable[SnapshotId], count: st
     return f"INSERT INTO {table} ({columns}) SELECT {selected} FROM {table} FINAL WHERE ({_KEY}) IN ({keys})"
 
 
-def _try(client: Client, statement: str, refusals: Collection[int] = _MAY_NOT_WRITE) -> bool:
-    """Run a statement that the tables are right without; return False if ClickHouse refuses it for such a cause."""
+def attempt(client: Client, statement: str, refusals: Collection[int] = _MAY_NOT_WRITE) -> bool:
+    """Run a statement that the tables are right without.
+
+    Returns:
+        Whether it was run; False if ClickHouse refused it for one of these causes: the user may not write.
+    """
     try:
         in_turn(lambda: client.command(statement))
     except DatabaseError as error:

@@ -309,10 +309,27 @@ class SnapshotClaim(SnapshotRow):
     )
 
 
+class SnapshotQuality(SnapshotRow):
+    """What `check` found the usage rows of a snapshot to be like, so as to look again only once they have changed.
+
+    Table `dq_billing_quality`; `check` itself writes it.
+    """
+
+    table: ClassVar[str] = "dq_billing_quality"
+    order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+    key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+
+    state: RequiredText = Field(description="The state of the rows that were looked at, and the way of looking.")
+    quality: RequiredText = Field(description="What was found, as a JSON object.")
+    looked_at: Annotated[dt.datetime | None, ClickHouse("DateTime64(3, 'UTC')", default="now64(3)")] = Field(
+        default=None, description="When it was found."
+    )
+
+
 TABLES: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
 """The tables that a loader fills with the mapper's streams."""
 
-WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim)
+WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim, SnapshotQuality)
 """All tables that the warehouse needs."""
 
 
