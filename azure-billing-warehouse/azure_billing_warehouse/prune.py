@@ -15,14 +15,8 @@ from pydantic import BaseModel
 
 from azure_billing_warehouse.check.ledger import read_snapshots
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
-from azure_billing_warehouse.schema.ddl import (
-    PARTITIONED,
-    SNAPSHOT_KEY,
-    delete_rows,
-    drop_partition,
-    literal,
-    qualified,
-)
+from azure_billing_warehouse.counting import SnapshotId, key_literal, mark_as_dropped
+from azure_billing_warehouse.schema.ddl import PARTITIONED, SNAPSHOT_KEY, delete_rows, drop_partition, qualified
 from azure_billing_warehouse.tables import BillingMonth, SnapshotClaim
 
 if TYPE_CHECKING:
@@ -86,6 +80,10 @@ def prune(
         chosen = [(kind, snapshot) for kind, snapshot in judged if kind in kinds]
         if not dry_run:
             _forget(client, config, [snapshot for kind, snapshot in chosen if kind != "superseded"])
+            with explained(config, "drop the snapshots"):
+                mark_as_dropped(
+                    client, config, [SnapshotId(*snapshot.key) for kind, snapshot in chosen if kind == "superseded"]
+                )
             _drop(client, config, {snapshot.key for _, snapshot in chosen})
     return [
         PrunedSnapshot(
@@ -132,12 +130,7 @@ def _forget(client: Client, config: ClickHouseConfig, snapshots: list[Snapshot])
     """Delete month rows and claims: a snapshot that is no longer whole is no longer published."""
     if not snapshots:
         return
-    keys = ", ".join(
-        f"({literal(snapshot.enrollment_number)}, {literal(snapshot.dataset)}, "
-        f"toDate({literal(snapshot.billing_month.isoformat())}), "
-        f"parseDateTime64BestEffort({literal(snapshot.snapshot_at.isoformat(timespec='milliseconds'))}, 3, 'UTC'))"
-        for snapshot in snapshots
-    )
+    keys = ", ".join(key_literal(SnapshotId(*snapshot.key)) for snapshot in snapshots)
     with explained(config, "drop the snapshots"):
         for model in (BillingMonth, SnapshotClaim):
             client.command(delete_rows(model.table, f"({_KEY}) IN ({keys})", config))

@@ -284,6 +284,16 @@ class BillingMonth(SnapshotRow):
     run_id: Text = Field(description="The export's run or the report that the month was read from.")
     blob_count: Integer = Field(description="Files that it consisted of.")
     byte_count: Integer = Field(description="Their size in bytes.")
+    counted_row_count: Annotated[int | None, ClickHouse("Nullable(UInt64)", default="NULL")] = Field(
+        default=None,
+        description="Rows that `create` or `check` counted in stg_azure_billing_detail, each once; null: not yet.",
+    )
+    counted_partition_id: Annotated[str | None, ClickHouse("Nullable(String)", default="NULL")] = Field(
+        default=None, description="ClickHouse's id of the partition that they are in; '' if there are none."
+    )
+    counted_at: Annotated[dt.datetime | None, ClickHouse("Nullable(DateTime64(3, 'UTC'))", default="NULL")] = Field(
+        default=None, description="When they were counted, or the count was withdrawn."
+    )
 
 
 class SnapshotClaim(SnapshotRow):
@@ -299,10 +309,27 @@ class SnapshotClaim(SnapshotRow):
     )
 
 
+class SnapshotQuality(SnapshotRow):
+    """What `check` found the usage rows of a snapshot to be like, so as to look again only once they have changed.
+
+    Table `dq_billing_quality`; `check` itself writes it.
+    """
+
+    table: ClassVar[str] = "dq_billing_quality"
+    order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+    key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
+
+    state: RequiredText = Field(description="The state of the rows that were looked at, and the way of looking.")
+    quality: RequiredText = Field(description="What was found, as a JSON object.")
+    looked_at: Annotated[dt.datetime | None, ClickHouse("DateTime64(3, 'UTC')", default="now64(3)")] = Field(
+        default=None, description="When it was found."
+    )
+
+
 TABLES: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
 """The tables that a loader fills with the mapper's streams."""
 
-WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim)
+WAREHOUSE_TABLES: tuple[type[BillTable], ...] = (*TABLES, SnapshotClaim, SnapshotQuality)
 """All tables that the warehouse needs."""
 
 

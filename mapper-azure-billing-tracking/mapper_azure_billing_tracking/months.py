@@ -42,9 +42,9 @@ _Month = msgspec.defstruct(
     "_Month",
     [
         *(
-            (name, _STRICTER.get(name, field.annotation))
-            for name, field in BillingMonth.model_fields.items()
-            if name not in {**_COUNTED, **_LATER}
+            (column.name, _STRICTER.get(column.name, BillingMonth.model_fields[column.name].annotation))
+            for column in BillingMonth.sent_columns()
+            if column.name not in {**_COUNTED, **_LATER}
         ),
         *((name, kind, None) for name, kind in _LATER.items()),
     ],

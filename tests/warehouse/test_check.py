@@ -208,6 +208,25 @@ def test_rows_that_differ_in_one_column_only_are_not_equal(warehouse: Warehouse)
     assert quality_of(only_month(warehouse)).identical_row_count == 0
 
 
+def test_a_month_seen_before_is_looked_at_again_once_a_row_has_changed(warehouse: Warehouse) -> None:
+    warehouse.load([1.0, 1.0], cost_center="cc")
+    seen = quality_of(only_month(warehouse))
+    assert (seen.identical_row_count, seen.filled["cost_center"]) == (1, 100.0)
+    kept = "SELECT quality, looked_at FROM dq_billing_quality FINAL"
+    before = warehouse.query(kept)
+    assert quality_of(only_month(warehouse)) == seen
+    assert warehouse.query(kept) == before
+    warehouse.client.command(
+        f"ALTER TABLE {DETAIL} UPDATE cost_center = NULL WHERE row_number = 2 SETTINGS mutations_sync = 2"
+    )
+    changed = quality_of(only_month(warehouse))
+    assert (changed.identical_row_count, changed.filled["cost_center"]) == (0, 50.0)
+    warehouse.client.command(f"DELETE FROM {DETAIL} WHERE row_number = 2")
+    assert quality_of(only_month(warehouse)).filled["cost_center"] == 100.0
+    warehouse.stage([1.0], row_number=[2])
+    assert quality_of(only_month(warehouse)).filled["cost_center"] == 50.0
+
+
 def test_cost_without_an_application_is_that_of_rows_that_fell_back_on_their_resource(warehouse: Warehouse) -> None:
     """A pattern that is the whole name is a match, and so is one that is no pattern any more."""
     warehouse.load(

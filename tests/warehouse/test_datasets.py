@@ -127,6 +127,8 @@ def test_each_dataset_has_its_views_check_prune_and_report(either: Warehouse, tm
         assert [tuple(row.values()) for row in found] == [(ACTUAL, SECOND), (AMORTIZED, SECOND + A_SECOND)]
 
     verdict = checked(either)
+    assert either.scalar("SELECT countIf(counted_row_count IS NULL) FROM stg_azure_billing_month FINAL") == 0
+    assert (costs(either, "azure_billing_detail"), costs(either, "azure_billing_amortized")) == ([5.0], [500.0])
     assert [(month.dataset, month.status, month.problems) for month in verdict.months] == [
         (ACTUAL, "ok", []),
         (AMORTIZED, "ok", []),

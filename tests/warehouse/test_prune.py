@@ -91,7 +91,7 @@ def test_findings_and_audit_go_with_their_snapshot_and_month_rows_stay(warehouse
     prune(warehouse.config, keep=1, dry_run=False)
     for table in ("dq_billing_issue", "dq_tagging_audit"):
         assert warehouse.query(f"SELECT DISTINCT snapshot_at FROM {table}") == [{"snapshot_at": SECOND}]  # noqa: S608
-    assert warehouse.scalar("SELECT count() FROM stg_azure_billing_month") == 2
+    assert warehouse.scalar("SELECT count() FROM stg_azure_billing_month FINAL") == 2
 
 
 def test_pruning_again_finds_nothing(warehouse: Warehouse) -> None:

@@ -7,7 +7,13 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from warehouse.loading import AUGUST, FIRST, SECOND, SEPTEMBER
+from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER
+
+from azure_billing_warehouse.check.expectations import Expectations
+from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.counting import SnapshotId, count_snapshots, withdraw_counts
+from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,3 +145,77 @@ def test_the_view_holds_with_the_settings_of_other_clients(warehouse: Warehouse)
         shown = warehouse.query(f"SELECT extended_cost FROM azure_billing_detail SETTINGS {settings}")
         assert shown == [{"extended_cost": 2.0}]
         assert warehouse.scalar(f"SELECT count() FROM azure_billing_month SETTINGS {settings}") == 2
+
+
+def counts(warehouse: Warehouse) -> list[int | None]:
+    rows = warehouse.query("SELECT counted_row_count FROM stg_azure_billing_month FINAL ORDER BY snapshot_at")
+    return [row["counted_row_count"] for row in rows]
+
+
+def count(warehouse: Warehouse) -> None:
+    count_snapshots(warehouse.client, warehouse.config)
+
+
+def test_a_whole_snapshot_is_counted_and_merged_once_and_shown_the_same_before_between_and_after(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.client.command("SYSTEM STOP MERGES stg_azure_billing_detail")
+    warehouse.load([1.0, 2.0])
+    warehouse.stage([2.0], row_number=[2])
+    shown = [(AUGUST, 1, 1.0), (AUGUST, 2, 2.0)]
+    assert (published(warehouse), counts(warehouse)) == (shown, [None])
+    count(warehouse)  # a run that is killed before it has merged leaves this
+    assert (published(warehouse), counts(warehouse)) == (shown, [2])
+    assert warehouse.scalar("SELECT count() FROM stg_azure_billing_detail") == 3
+    warehouse.client.command("SYSTEM START MERGES stg_azure_billing_detail")
+    warehouse.finish([1.0, 2.0])  # the month row again: its count is gone
+    assert (published(warehouse), counts(warehouse)) == (shown, [None])
+    count(warehouse)
+    assert (published(warehouse), counts(warehouse)) == (shown, [2])
+    assert warehouse.scalar("SELECT count() FROM stg_azure_billing_detail") == 2
+    warehouse.stage([1.0, 2.0])  # and rows that are delivered again count once, as before
+    assert published(warehouse) == shown
+
+
+def test_a_month_row_before_its_last_rows_is_counted_when_they_have_come(warehouse: Warehouse) -> None:
+    warehouse.load([9.0])
+    warehouse.finish([1.0, 2.0], snapshot=SECOND)
+    warehouse.stage([1.0], snapshot=SECOND)
+    count(warehouse)
+    assert (published(warehouse), counts(warehouse)) == ([(AUGUST, 1, 9.0)], [1, None])
+    warehouse.stage([2.0], snapshot=SECOND, row_number=[2])
+    for _ in range(2):
+        assert published(warehouse) == [(AUGUST, 1, 1.0), (AUGUST, 2, 2.0)]
+        count(warehouse)
+        assert counts(warehouse) == [1, 2]
+
+
+def test_a_row_lost_after_the_count_fails_the_check_which_withdraws_the_count(warehouse: Warehouse) -> None:
+    warehouse.load([3.0])
+    warehouse.load([1.0, 2.0], snapshot=SECOND)
+    expected = Expectations(last_month=AUGUST)
+    assert check(warehouse.config, expected=expected).status == "ok"  # type: ignore[union-attr]
+    warehouse.client.command("DELETE FROM stg_azure_billing_detail WHERE extended_cost = 2")
+    verdict = check(warehouse.config, expected=expected)
+    assert verdict is not None
+    assert [problem.check for problem in verdict.months[0].problems] == ["C6", "C12"]
+    assert verdict.months[0].published_snapshot_at == FIRST
+    assert (published(warehouse), counts(warehouse)) == ([(AUGUST, 1, 3.0)], [1, None])
+    warehouse.stage([2.0], snapshot=SECOND, row_number=[2])
+    assert published(warehouse) == [(AUGUST, 1, 1.0), (AUGUST, 2, 2.0)]
+
+
+def test_a_user_who_may_only_read_gets_the_same_verdict_and_keeps_no_count(warehouse: Warehouse) -> None:
+    warehouse.load([1.0])
+    with connect(warehouse.config) as reader:
+        reader.set_client_setting("readonly", 2)
+        count_snapshots(reader, warehouse.config)
+        assert not withdraw_counts(reader, warehouse.config, [SnapshotId(ENROLLMENT, ACTUAL, AUGUST, FIRST)])
+    assert (published(warehouse), counts(warehouse)) == ([(AUGUST, 1, 1.0)], [None])
+
+
+def test_a_pruned_snapshot_is_counted_once_as_having_no_rows(warehouse: Warehouse) -> None:
+    warehouse.finish([1.0])
+    warehouse.load([2.0], snapshot=SECOND)
+    count(warehouse)
+    assert (published(warehouse), counts(warehouse)) == ([(AUGUST, 1, 2.0)], [0, 1])

@@ -8,7 +8,7 @@ import datetime as dt
 import decimal  # noqa: TC003 - Pydantic reads the annotations at run time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from azure_billing_warehouse.check.expectations import Known
 from azure_billing_warehouse.clickhouse import explained
@@ -49,6 +49,8 @@ class MonthRow(BaseModel):
     run_id: str | None
     blob_count: int | None
     byte_count: int | None
+    counted_row_count: int | None = None
+    """The kept count of the rows in stg_azure_billing_detail, which the views go by; None: they count themselves."""
     whole: bool
     """Whether all rows of the extraction reached the mapper, and each was staged or rejected: `views.whole`."""
 
@@ -65,6 +67,10 @@ class Snapshot(BaseModel):
     """Whether it is whole and each staged row is in the table, by the view azure_billing_snapshot."""
     published: bool = False
     """Whether it is the one that the views show, by that view."""
+    partition_id: str = Field("", exclude=True)
+    """ClickHouse's id of the partition of its rows in stg_azure_billing_detail; '' if there are none."""
+    state: str = Field("", exclude=True)
+    """The parts of that partition: another text after any row of it was delivered, changed or deleted."""
     delivered_row_count: int = 0
     """Rows in stg_azure_billing_detail; those delivered again and not merged yet count each time."""
     delivered_at: dt.datetime | None = None
@@ -122,10 +128,19 @@ def read_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | No
         WarehouseError: The tables can't be read.
     """
     found: dict[tuple[Any, ...], Snapshot] = {}
+    partitions: dict[str, tuple[Any, ...]] = {}
     with explained(config, "read the snapshots"):
         for query in _queries(config):
             for row in _rows(client, query, since):
-                key = tuple(row[name] for name in SNAPSHOT_KEY)
+                # Rows are counted by partition, which reads no key column; the first of these queries names the keys.
+                if SNAPSHOT_KEY[0] in row:
+                    key = tuple(row[name] for name in SNAPSHOT_KEY)
+                    if "partition_id" in row:
+                        partitions[row["partition_id"]] = key
+                elif row["partition_id"] in partitions:
+                    key = partitions[row["partition_id"]]
+                else:  # delivered in between
+                    continue
                 snapshot = found.setdefault(key, Snapshot(**dict(zip(SNAPSHOT_KEY, key, strict=True))))
                 found[key] = snapshot.model_copy(update=_facts(row))
     return [found[key] for key in sorted(found)]
@@ -186,12 +201,20 @@ def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
     )
     return (
         f"SELECT {months}, {whole()} AS whole, complete, published FROM {qualified(config, SNAPSHOTS)} {of_interest}",
-        f"""SELECT {_KEY}, count() AS delivered_row_count, max(create_at) AS delivered_at
-        FROM {detail} {of_interest} GROUP BY {_KEY}""",
-        f"""SELECT {_KEY}, count() AS distinct_row_count,
+        f"""SELECT {_KEY}, _partition_id AS partition_id, count() AS delivered_row_count
+        FROM {detail} {of_interest} GROUP BY {_KEY}, partition_id""",
+        f"""SELECT partition_id, max(latest) AS delivered_at,
+        concat(toString(sum(row_count)), ' ', hex(sipHash128(arraySort(groupArray((part, row_count)))))) AS state
+        FROM
+        (
+            SELECT _partition_id AS partition_id, _part AS part, count() AS row_count, max(create_at) AS latest
+            FROM {detail} {of_interest} GROUP BY _partition_id, _part
+        )
+        GROUP BY partition_id""",
+        f"""SELECT _partition_id AS partition_id, count() AS distinct_row_count,
         ifNull(sumKahan(toFloat64(staged.extended_cost)), 0) AS extended_cost,
         countIf(NOT isFinite(toFloat64(staged.extended_cost))) AS no_number_row_count
-        FROM {detail} AS staged FINAL {of_interest} GROUP BY {_KEY}""",
+        FROM {detail} AS staged FINAL {of_interest} GROUP BY _partition_id""",
         f"""SELECT {_KEY}, countIf(rejected) AS rejected_row_count,
         ifNull(sumKahanIf(toFloat64(row_cost), rejected), 0) AS rejected_extended_cost,
         countIf(rejected AND NOT isFinite(toFloat64(row_cost))) AS no_number_rejected_count,

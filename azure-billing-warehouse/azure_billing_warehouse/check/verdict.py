@@ -14,6 +14,7 @@ from azure_billing_warehouse.check.ledger import Snapshot, read_enrollments, rea
 from azure_billing_warehouse.check.quality import ApplicationChange, Quality, read_changes, read_quality
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
+from azure_billing_warehouse.counting import SnapshotId, count_snapshots, withdraw_counts
 from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def check(
         with explained(config, "read its clock"):
             now = read_clock(client)
         known = read_enrollments(client, config, now + dt.timedelta(seconds=MAX_CLOCK_SKEW))
-        snapshots = read_snapshots(client, config, since)
+        snapshots = _counted_snapshots(client, config, since)
         present = {*known, *(snapshot.month_key[:2] for snapshot in snapshots)}
         numbers = expected.enrollments or {number for number, _ in present}
         absent = {(number, ACTUAL) for number in numbers - {number for number, _ in present}}
@@ -123,6 +124,21 @@ def check(
         return None
     failed = any(month.status == "fails" for month in months) or any(found.status == "fails" for found in enrollments)
     return CheckResult(status="fails" if failed else "ok", checked_at=now, enrollments=enrollments, months=months)
+
+
+def _counted_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None) -> list[Snapshot]:
+    """Read the snapshots, each counted, and withdraw the kept counts of those whose rows have changed since."""
+    with explained(config, "count the snapshots"):
+        count_snapshots(client, config)
+    snapshots = read_snapshots(client, config, since)
+    changed = [
+        SnapshotId(*snapshot.key)
+        for snapshot in snapshots
+        if snapshot.month_row and snapshot.month_row.counted_row_count not in {None, snapshot.distinct_row_count}
+    ]
+    with explained(config, "withdraw the counts of changed snapshots"):
+        is_withdrawn = changed and withdraw_counts(client, config, changed)
+    return read_snapshots(client, config, since) if is_withdrawn else snapshots
 
 
 def _check_enrollment(

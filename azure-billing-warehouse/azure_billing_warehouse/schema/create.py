@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, connect_server, explained
 from azure_billing_warehouse.cluster import find_incomplete_hosts
+from azure_billing_warehouse.counting import count_snapshots
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.schema import ddl, focus
 from azure_billing_warehouse.schema.column_types import holds
 from azure_billing_warehouse.schema.views import OURS, create_view, fingerprint, view_queries
-from azure_billing_warehouse.tables import WAREHOUSE_TABLES, without_dataset
+from azure_billing_warehouse.tables import WAREHOUSE_TABLES, AzureBillingDetail, without_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ def statements(config: ClickHouseConfig) -> list[str]:
 
 
 def ensure_tables(config: ClickHouseConfig) -> None:
-    """Create the database, tables and views that are missing; add columns that this version needs.
+    """Create the database, tables and views that are missing; add columns that this version needs; count snapshots.
 
     Everything is inspected before anything is changed.
 
@@ -63,6 +64,7 @@ def ensure_tables(config: ClickHouseConfig) -> None:
         needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(client, model, config)]
         for statement in [*needed, *_derived_statements(client, config)]:
             client.command(statement)
+        count_snapshots(client, config)
 
 
 def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouseConfig) -> None:
@@ -174,9 +176,18 @@ def _refuse_columns(
     raise _refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit], config)
 
 
-def _queries(config: ClickHouseConfig) -> dict[str, str]:
+def _queries(config: ClickHouseConfig, partition_by: Sequence[str] = ddl.SNAPSHOT_KEY) -> dict[str, str]:
     """Return the SELECT of each view, by name, in the order in which they can be made."""
-    return {**view_queries(config), focus.VIEW: focus.focus_query(config)}
+    return {**view_queries(config, partition_by), focus.VIEW: focus.focus_query(config)}
+
+
+def _partition_by(client: Client, config: ClickHouseConfig) -> tuple[str, ...]:
+    """Return the columns by which the usage rows are partitioned: those of the table, if there is one."""
+    found = client.query(
+        "SELECT partition_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+        {"database": config.database, "table": ddl.local_name(config, AzureBillingDetail.table)},
+    ).result_rows
+    return _listed(found[0][0]) if found else ddl.SNAPSHOT_KEY
 
 
 def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
@@ -195,7 +206,7 @@ def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
             raise _refusal(look_up.table, "it is not ours", [ddl.rename_table(look_up.table, config)], config)
         if comment != focus.look_up_fingerprint(look_up):
             needed.append(focus.create_look_up(look_up, config))
-    for name, query in _queries(config).items():
+    for name, query in _queries(config, _partition_by(client, config)).items():
         engine, comment = present.get(name, ("View", ""))
         if engine != "View":
             raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)

@@ -140,6 +140,12 @@ def drop_partition(table: str, partition_id: str, config: ClickHouseConfig) -> s
     return f"ALTER TABLE {local}{on_cluster(config)} DROP PARTITION ID {literal(partition_id)}"
 
 
+def merge_partition(table: str, partition_id: str, config: ClickHouseConfig) -> str:
+    """Return the statement that merges a snapshot of a table into one part, if it isn't one already."""
+    merged = f"OPTIMIZE TABLE {qualified(config, table)} PARTITION ID {literal(partition_id)} FINAL"
+    return f"{merged} SETTINGS optimize_skip_merged_partitions = 1"
+
+
 def delete_rows(table: str, condition: str, config: ClickHouseConfig) -> str:
     """Return the statement that deletes rows of a table not partitioned by snapshot, and ends when they are gone."""
     local = qualified(config, local_name(config, table))

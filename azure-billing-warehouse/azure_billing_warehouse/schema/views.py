@@ -3,6 +3,8 @@
 An extraction is whole when its month row is there and the API's rows all reached the mapper, which staged or rejected
 each. A snapshot is complete when it is whole and each staged row is in the table, counted once however often it was
 delivered. The latest complete snapshot of each dataset and month is published. These are defined only here.
+
+The count of a snapshot is kept in its month row by `counting`; the views count only those that have none yet.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -18,14 +20,16 @@ from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_
 from azure_billing_warehouse.tables import (
     ACTUAL,
     AMORTIZED,
+    DATASETS,
     AzureBillingDetail,
     BillingIssue,
     BillingMonth,
     TaggingAudit,
-    without_dataset,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from azure_billing_warehouse.config import ClickHouseConfig
     from azure_billing_warehouse.tables import BillTable, Dataset
 
@@ -48,15 +52,28 @@ OURS = "azure-billing-warehouse "
 _KEY = ", ".join(SNAPSHOT_KEY)
 
 
-def view_queries(config: ClickHouseConfig) -> dict[str, str]:
-    """Return the SELECT of each view, by name, in the order in which they can be made."""
+def view_queries(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHOT_KEY) -> dict[str, str]:
+    """Return the SELECT of each view, by name, in the order in which they can be made.
+
+    Args:
+        config: The connection's configuration.
+        partition_by: The columns by which stg_azure_billing_detail is partitioned; a table of a version without
+            datasets has other ones.
+    """
+    # A snapshot is a partition: filtering by its id skips the others' parts at no cost per row (filtering by the key
+    # columns doubled the time of a query over 12 months).
+    of_dataset: dict[Dataset, str] = {
+        dataset: f"_partition_id {is_in(config)} {_published_partitions(config, partition_by, dataset)}"
+        for dataset in DATASETS
+    }
+    of_key = f"({_KEY}) {is_in(config)} (SELECT {_KEY} FROM {qualified(config, MONTHS)})"
     return {
-        SNAPSHOTS: _snapshots(config),
+        SNAPSHOTS: _snapshots(config, partition_by),
         MONTHS: _published_months(config),
-        DETAIL: _published_rows(AzureBillingDetail, config, ACTUAL),
-        AMORTIZED_DETAIL: _published_rows(AzureBillingDetail, config, AMORTIZED),
-        ISSUES: _published_rows(BillingIssue, config),
-        AUDIT: _published_rows(TaggingAudit, config),
+        DETAIL: _published_rows(AzureBillingDetail, of_dataset[ACTUAL], config),
+        AMORTIZED_DETAIL: _published_rows(AzureBillingDetail, of_dataset[AMORTIZED], config),
+        ISSUES: _published_rows(BillingIssue, of_key, config),
+        AUDIT: _published_rows(TaggingAudit, of_key, config),
     }
 
 
@@ -92,52 +109,65 @@ def fingerprint(query: str) -> str:
     return f"{OURS}{hashlib.sha256(query.encode()).hexdigest()[:16]}"
 
 
-def _snapshots(config: ClickHouseConfig) -> str:
-    # FINAL counts a row delivered twice only once. Counting by partition reads no key column; the parts' metadata
-    # says which snapshot a partition is. A snapshot without rows has no partition, hence ifNull.
-    months = ",\n    ".join(
-        f"month.{quote_identifier(column.name)} AS {quote_identifier(column.name)}" for column in BillingMonth.columns()
-    )
-    detail = qualified(config, AzureBillingDetail.table)
-    joined = " AND ".join(f"month.{name} = staged.{name}" for name in SNAPSHOT_KEY)
-    # In a table of a version without datasets the parts' metadata doesn't say the dataset, the only column to be read.
-    in_metadata = ", ".join(without_dataset(SNAPSHOT_KEY))
-    partition_keys = ", ".join(f"partition.{name} AS {name}" for name in without_dataset(SNAPSHOT_KEY))
-    return f"""SELECT
+def _snapshots(config: ClickHouseConfig, partition_by: Sequence[str]) -> str:
+    months = ",\n    ".join(quote_identifier(column.name) for column in BillingMonth.columns())
+    return f"""WITH {_counted_now(config, partition_by)} AS counted_now
+SELECT
     {months},
-    ifNull(staged.partition_id, '') AS partition_id,
-    ifNull(staged.row_count, 0) AS distinct_row_count,
-    distinct_row_count = month.staged_row_count
-        AND {whole("month.")} AS complete,
-    complete AND month.snapshot_at = maxIf(month.snapshot_at, complete)
-        OVER (PARTITION BY month.enrollment_number, month.dataset, month.billing_month) AS published
-FROM (SELECT * FROM {qualified(config, BillingMonth.table)} FINAL) AS month
-LEFT JOIN
-(
-    SELECT {partition_keys}, loaded.dataset AS dataset, partition.partition_id AS partition_id,
-        counted.row_count AS row_count
-    FROM (SELECT _partition_id AS partition_id, count() AS row_count FROM {detail} FINAL GROUP BY partition_id)
-        AS counted
-    INNER JOIN (SELECT _partition_id AS partition_id, {in_metadata} FROM {detail} GROUP BY partition_id, {in_metadata})
-        AS partition ON partition.partition_id = counted.partition_id
-    INNER JOIN (SELECT _partition_id AS partition_id, min(dataset) AS dataset FROM {detail} GROUP BY partition_id)
-        AS loaded ON loaded.partition_id = counted.partition_id
-) AS staged
-ON {joined}{_consistent(config)}"""
+    {_partition_id(partition_by)} AS partition_id,
+    ifNull(counted_row_count, counted_now[partition_id]) AS distinct_row_count,
+    distinct_row_count = staged_row_count AND {whole()} AS complete,
+    complete AND snapshot_at = maxIf(snapshot_at, complete)
+        OVER (PARTITION BY enrollment_number, dataset, billing_month) AS published
+FROM {qualified(config, BillingMonth.table)} FINAL{_consistent(config)}"""
+
+
+def _published_partitions(config: ClickHouseConfig, partition_by: Sequence[str], dataset: Dataset) -> str:
+    # What azure_billing_snapshot calls published, with nothing else: each step more is a millisecond of every query.
+    return f"""(
+    WITH {_counted_now(config, partition_by)} AS counted_now
+    SELECT argMax({_partition_id(partition_by)}, snapshot_at)
+    FROM {qualified(config, BillingMonth.table)} FINAL
+    WHERE dataset = {literal(dataset)} AND {whole()}
+        AND ifNull(counted_row_count, counted_now[{_partition_id(partition_by)}]) = staged_row_count
+    GROUP BY enrollment_number, billing_month
+)"""
+
+
+def _counted_now(config: ClickHouseConfig, partition_by: Sequence[str]) -> str:
+    """Return the subquery for the rows of the snapshots that aren't counted yet: a map of partition id to count.
+
+    FINAL counts a row delivered twice only once. Where all are counted, no part is read.
+    """
+    return f"""(
+    SELECT CAST((groupArray(partition_id), groupArray(row_count)), 'Map(String, UInt64)')
+    FROM
+    (
+        SELECT _partition_id AS partition_id, count() AS row_count
+        FROM {qualified(config, AzureBillingDetail.table)} FINAL
+        WHERE _partition_id {is_in(config)} (
+            SELECT {_of_partition(partition_by)} FROM {qualified(config, BillingMonth.table)} FINAL
+            WHERE {whole()} AND counted_row_count IS NULL
+        )
+        GROUP BY _partition_id
+    )
+)"""
+
+
+def _partition_id(partition_by: Sequence[str]) -> str:
+    return f"ifNull(counted_partition_id, {_of_partition(partition_by)})"
+
+
+def _of_partition(partition_by: Sequence[str]) -> str:
+    return f"partitionId({', '.join(partition_by)})"
 
 
 def _published_months(config: ClickHouseConfig) -> str:
     return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
-def _published_rows(model: type[BillTable], config: ClickHouseConfig, dataset: Dataset | None = None) -> str:
+def _published_rows(model: type[BillTable], chosen: str, config: ClickHouseConfig) -> str:
     columns = ", ".join(quote_identifier(column.name) for column in model.columns())
-    # A snapshot is a partition: filtering by its id skips the others' parts at no cost per row (filtering by the key
-    # columns doubled the time of a query over 12 months).
-    key = "_partition_id" if model is AzureBillingDetail else f"({_KEY})"
-    chosen = "partition_id" if model is AzureBillingDetail else _KEY
-    of_dataset = f" WHERE dataset = {literal(dataset)}" if dataset else ""
-    months = qualified(config, MONTHS)
     return f"""SELECT {columns}
 FROM {qualified(config, model.table)} FINAL
-WHERE {key} {is_in(config)} (SELECT {chosen} FROM {months}{of_dataset}){_consistent(config)}"""
+WHERE {chosen}{_consistent(config)}"""
