@@ -28,7 +28,6 @@ MINIMUM_VERSION = "25.5"
 _SERVER_CAUSES = {
     516: "user {username} or the password is wrong",  # AUTHENTICATION_FAILED
     81: "the database doesn't exist; `azure-billing-warehouse create` makes it",  # UNKNOWN_DATABASE
-    47: "a column is missing; `azure-billing-warehouse create` adds them",  # UNKNOWN_IDENTIFIER
     60: "a table is missing; `azure-billing-warehouse create` makes them",  # UNKNOWN_TABLE
     289: "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)",
 }

@@ -88,7 +88,12 @@ def test_an_older_clickhouse_holds_and_shows_the_same_rows(
 
 @older
 def test_the_commands_say_the_same_of_an_older_clickhouse(answers: Answers, newest: Answers) -> None:
-    assert answers.said == newest.said
+    assert _said_to_14_digits(answers) == _said_to_14_digits(newest)
+
+
+def _said_to_14_digits(answers: Answers) -> dict[str, list[str]]:
+    """What each command said; ClickHouse adds up in as many parts as it likes, so the last bit of a sum may differ."""
+    return {command: _to_14_digits([str(code), *text.splitlines()]) for command, (code, text) in answers.said.items()}
 
 
 def _to_14_digits(rows: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ def test_what_is_created_is_whole_and_not_made_again(engine: ClickHouse, json_ty
     tables = f"SELECT name, uuid, comment FROM system.tables WHERE database = '{config.database}' ORDER BY name"
     ensure_tables(config)
     made = engine.query(tables)
-    assert len(made) == 15
+    assert len(made) == 16
     assert engine.query(f"SELECT count() AS rows FROM {config.database}.focus_region")[0]["rows"] not in {0, "0"}
     assert engine.query(f"SELECT * FROM {config.database}.focus_cost_and_usage") == []
     ensure_tables(config)

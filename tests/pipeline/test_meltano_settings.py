@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from tap_azure_ea_billing.config import AzureApiConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 PLUGINS: dict[str, list[dict[str, Any]]] = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
 MAPPINGS = [(plugin, mapping) for plugin in PLUGINS["mappers"] for mapping in plugin["mappings"]]
@@ -94,9 +94,15 @@ def filled_in(template: Any, variables: Mapping[str, str]) -> Any:
 def test_every_setting_comes_from_its_variable(plugin: dict[str, Any], meltano_database: str) -> None:
     examples = {name: example(name, kind) for name, kind in kinds(plugin).items()}
     assert examples
-    variables = {prefix(plugin) + name.upper(): text for name, (text, _) in examples.items()}
+    variables = {prefix(plugin) + name.upper().replace(".", "_"): text for name, (text, _) in examples.items()}
     arrived = json.loads(invoke(meltano_database, variables, "--dump=config", plugin["name"]))
-    assert arrived == {name: value for name, (_, value) in examples.items()}
+    nested = {tuple(name.split(".")): value for name, (_, value) in examples.items()}
+    assert arrived.keys() == {path[0] for path in nested}
+    for path, value in nested.items():
+        found = arrived
+        for name in path:
+            found = found[name]
+        assert found == value
 
 
 @pytest.mark.parametrize("plugin", PLUGINS["loaders"], ids=lambda plugin: plugin["name"])
@@ -149,5 +155,8 @@ def test_the_tap_takes_every_default_as_meltano_hands_it_on(meltano_database: st
     required = {"enrollment_number": "1", "start_date": "2026-08"}
     variables = {prefix(extractor) + name.upper(): text for name, text in {**defaults, **required}.items()}
     arrived = json.loads(invoke(meltano_database, variables, "--dump=config", extractor["name"]))
+    batches = arrived.pop("batch_config")
+    assert batches["encoding"] == {"format": "arrow"}
+    assert Path(batches["storage"]["root"]).is_absolute()
     assert arrived.keys() == {*defaults, *required}
     assert AzureApiConfig.model_validate(arrived) == AzureApiConfig.model_validate(required)

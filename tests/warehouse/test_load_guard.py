@@ -10,7 +10,17 @@ from typing import IO, TYPE_CHECKING, Any
 import polars as pl
 import pytest
 from mapper.oracle_json import Number
-from mapper.runs import DETAIL, MONTH, MONTH_SCHEMA, USAGE_SCHEMA, MapperRuns, Output, month_line, usage_line
+from mapper.runs import (
+    DETAIL,
+    MONTH,
+    MONTH_SCHEMA,
+    USAGE_SCHEMA,
+    MapperRuns,
+    Output,
+    month_line,
+    state_line,
+    usage_line,
+)
 from mapper.traps import BILLING_MONTH, ENROLLMENT_NUMBER, SNAPSHOT_AT
 from warehouse.loading import ENROLLMENT
 
@@ -117,7 +127,7 @@ def test_a_snapshot_that_is_claimed_already_is_not_sent_again(warehouse: Warehou
     lines = extraction(1, 2, 3)
     with mapper.start(batch_size_rows=1) as first:
         stdin, stdout = pipe(first.stdin), pipe(first.stdout)
-        stdin.write(b"".join(lines[:5]))  # two rows and the beginning of the next: the first one is on its way
+        stdin.write(b"".join([*lines[:5], state_line({})]))  # before a STATE the rows before it are on their way
         stdin.flush()
         written = []
         while DETAIL.encode() not in (line := stdout.readline()) or b'"BATCH"' not in line:
