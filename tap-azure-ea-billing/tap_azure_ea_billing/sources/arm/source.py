@@ -102,5 +102,4 @@ class UsageDetailsMonth:
             frame = names.frame(page.rows)
             self.total.pages += 1
             count_rows(self.total, frame)
-            self.total.currencies.update(frame["billing_currency"].unique().drop_nulls())
             yield FrameBatch(frame)

@@ -121,7 +121,6 @@ class CostDetailsMonth:
         try:
             for frame in self._frames_left:
                 count_rows(self.total, frame)
-                self.total.currencies.update(frame["billing_currency"].unique().drop_nulls())
                 yield FrameBatch(frame)
         finally:
             self._remove()
