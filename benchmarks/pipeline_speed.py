@@ -65,6 +65,8 @@ class Measured:
 def program(process: psutil.Process) -> str:
     """Return which of the programs a process is."""
     words = process.cmdline()
+    if "--discover" in words:
+        return "discovery"
     if "clickhouse" in words and "sandbox" in words:
         return "ClickHouse"
     return next((NAMES[Path(word).name] for word in words[:2] if Path(word).name in NAMES), "other")

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 MINIMUM_VERSION = "25.5"
 """The oldest ClickHouse that the tests run on."""
 
+_UNKNOWN_DATABASE = 81
 _SERVER_CAUSES = {
     516: "user {username} or the password is wrong",  # AUTHENTICATION_FAILED
-    81: "the database doesn't exist; `azure-billing-warehouse create` makes it",  # UNKNOWN_DATABASE
+    _UNKNOWN_DATABASE: "the database doesn't exist; `azure-billing-warehouse create` makes it",
     60: "a table is missing; `azure-billing-warehouse create` makes them",  # UNKNOWN_TABLE
     289: "the replica that was asked has not copied all rows yet; run again when it has (system.replicas)",
 }
@@ -44,6 +45,10 @@ class WarehouseError(OperatorError):
     """What can't be done with ClickHouse, why, and what to do."""
 
 
+class MissingDatabaseError(WarehouseError):
+    """The database doesn't exist."""
+
+
 def connect(config: ClickHouseConfig) -> Client:
     """Connect to the database of the configuration.
 
@@ -56,6 +61,35 @@ def connect(config: ClickHouseConfig) -> Client:
 def connect_server(config: ClickHouseConfig) -> Client:
     """Connect without choosing a database, in order to create it; raise as `connect` does."""
     return _open(config, None)
+
+
+class Connection:
+    """A connection to the database that is made once, for all that a program does there.
+
+    No socket stays open between two uses: the server or a proxy may give it up.
+
+    Args:
+        config: Where ClickHouse is; nothing is sent before the first use.
+    """
+
+    def __init__(self, config: ClickHouseConfig) -> None:
+        self._config = config
+        self._client: Client | None = None
+
+    @contextmanager
+    def use(self, purpose: str) -> Iterator[Client]:
+        """Connect unless that is done; turn errors into sentences as `explained` does.
+
+        Raises:
+            WarehouseError: As for `connect` and `explained`.
+        """
+        if self._client is None:
+            self._client = connect(self._config)
+        try:
+            with explained(self._config, purpose):
+                yield self._client
+        finally:
+            self._client.close_connections()
 
 
 def read_clock(client: Client) -> dt.datetime:
@@ -76,7 +110,9 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, cluster.ClusterError) as error:
-        raise WarehouseError(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
+        is_missing = isinstance(error, DatabaseError) and error.code == _UNKNOWN_DATABASE
+        kind = MissingDatabaseError if is_missing else WarehouseError
+        raise kind(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
 
 
 def _open(config: ClickHouseConfig, database: str | None) -> Client:

@@ -19,7 +19,7 @@ _MONTH = re.compile(r"\d{4}-\d{2}")
 class Settings(BaseModel):
     """Base of all settings: an unknown name is an error, an empty value counts as unset."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained, read_clock
+from azure_billing_warehouse.clickhouse import Connection, WarehouseError, read_clock
 from azure_billing_warehouse.cluster import in_turn
 from azure_billing_warehouse.config import read_months
 from azure_billing_warehouse.errors import OperatorError
@@ -46,6 +46,7 @@ class LoadGuard:
         clickhouse: Where the tables are.
         settings: The mapper's settings; snapshots are claimed where `create_tables` is on.
         now: This machine's clock.
+        connection: A connection to that ClickHouse; one of its own by default.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class LoadGuard:
         clickhouse: ClickHouseConfig,
         settings: ProcessingConfig,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        connection: Connection | None = None,
     ) -> None:
         self._clickhouse = clickhouse
+        self._connection = connection or Connection(clickhouse)
         self._settings = settings
         self._skew = dt.timedelta(seconds=settings.max_clock_skew)
         self._accepted = read_months(settings.accept_empty_months)
@@ -73,7 +76,7 @@ class LoadGuard:
             WarehouseError: ClickHouse can't be queried.
         """
         try:
-            with connect(self._clickhouse) as client, explained(self._clickhouse, "look at the months that are there"):
+            with self._connection.use("look at the months that are there") as client:
                 self._compare_clocks(client)
                 present = self._tables_present(client)
                 self._refuse_future_snapshots(client, present)
@@ -185,7 +188,7 @@ class LoadGuard:
         return snapshot
 
     def _claim(self, snapshot: SnapshotKey) -> None:
-        with connect(self._clickhouse) as client, explained(self._clickhouse, "claim a snapshot"):
+        with self._connection.use("claim a snapshot") as client:
             server = read_clock(client)
             if snapshot.snapshot_at > server + self._skew:
                 raise LoadRefusedError(

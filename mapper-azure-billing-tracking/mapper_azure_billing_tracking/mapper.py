@@ -13,6 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
+from azure_billing_warehouse.clickhouse import Connection
 from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.tables import (
@@ -69,8 +70,10 @@ class MapperAzureBillingTracking(LineMapper):
         pl.Config.set_engine_affinity("in-memory")
         self._months = MonthOutcomes()
         self._transform = Transform(self.settings)
-        self._patterns = PatternSource(self.settings.patterns, self.settings.clickhouse)
-        self._guard = LoadGuard(self.settings.clickhouse, self.settings) if self.settings.clickhouse else None
+        clickhouse = self.settings.clickhouse
+        self._connection = Connection(clickhouse) if clickhouse else None
+        self._patterns = PatternSource(self.settings.patterns, clickhouse, connection=self._connection)
+        self._guard = LoadGuard(clickhouse, self.settings, connection=self._connection) if clickhouse else None
         self._memory = MemoryGuard(
             self.settings.batch_size_rows, self.settings.memory_threshold_mb, self._transform.forget
         )
@@ -196,7 +199,7 @@ class MapperAzureBillingTracking(LineMapper):
         if self.settings.output != "records":
             self._batches.remove_leftovers()
         if self.settings.create_tables and self.settings.clickhouse is not None:
-            ensure_tables(self.settings.clickhouse)
+            ensure_tables(self.settings.clickhouse, self._connection)
         self._refresh_patterns()
         if self._guard is not None:
             self._guard.start()

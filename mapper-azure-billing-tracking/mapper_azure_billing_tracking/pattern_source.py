@@ -20,6 +20,7 @@ from azure_billing_warehouse.patterns.table import read_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from azure_billing_warehouse.clickhouse import Connection
     from azure_billing_warehouse.config import ClickHouseConfig
     from mapper_azure_billing_tracking.config import PatternsConfig
 
@@ -42,6 +43,7 @@ class PatternSource:
         config: Where the patterns come from.
         clickhouse: Where ClickHouse is; needed unless the source is a CSV file.
         clock: A monotonic clock in seconds, for the refresh.
+        connection: A connection to that ClickHouse; one of its own for each reading by default.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class PatternSource:
         config: PatternsConfig,
         clickhouse: ClickHouseConfig | None,
         clock: Callable[[], float] = time.monotonic,
+        connection: Connection | None = None,
     ) -> None:
         self._config = config
         self._clickhouse = clickhouse
         self._clock = clock
+        self._connection = connection
         self._read_at: float | None = None
 
     def is_due(self) -> bool:
@@ -98,7 +102,7 @@ class PatternSource:
         table = self._config.table
         place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
         try:
-            patterns = read_table(self._clickhouse, table)
+            patterns = read_table(self._clickhouse, table, self._connection)
         except MalformedPatternError as error:
             raise _malformed(error, place) from error
         except WarehouseError as error:

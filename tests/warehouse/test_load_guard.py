@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+import clickhouse_connect
 import polars as pl
 import pytest
 from mapper.oracle_json import Number
@@ -24,7 +25,9 @@ from mapper.runs import (
 from mapper.traps import BILLING_MONTH, ENROLLMENT_NUMBER, SNAPSHOT_AT
 from warehouse.loading import ENROLLMENT
 
-from azure_billing_warehouse.clickhouse import connect
+from azure_billing_warehouse.clickhouse import Connection, connect
+from azure_billing_warehouse.patterns.table import read_table
+from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.tables import TABLES
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
@@ -32,6 +35,7 @@ from mapper_azure_billing_tracking.load_guard import LoadGuard, LoadRefusedError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clickhouse_connect.driver.client import Client
     from warehouse.loading import Warehouse
 
     from azure_billing_warehouse.config import ClickHouseConfig
@@ -265,3 +269,21 @@ def test_a_snapshot_that_a_later_whole_one_would_hide_is_refused(warehouse: Ware
     ended = mapper.finish(extraction(7))
     assert "which is later than this one" in ended.sentence()
     assert ended.output.files(DETAIL) == []
+
+
+def test_tables_patterns_and_months_are_looked_at_over_one_connection(
+    new_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str | None] = []
+    get_client = clickhouse_connect.get_client
+
+    def count(**options: Any) -> Client:
+        opened.append(options["database"])
+        return get_client(**options)
+
+    monkeypatch.setattr(clickhouse_connect, "get_client", count)
+    config, connection = new_warehouse.config, Connection(new_warehouse.config)
+    ensure_tables(config, connection)
+    assert read_table(config, connection=connection) is None
+    LoadGuard(config, ProcessingConfig(output="arrow"), connection=connection).start()
+    assert opened == [config.database]

@@ -9,7 +9,7 @@ import io
 import uuid
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
+from azure_billing_warehouse.clickhouse import Connection, WarehouseError, connect, explained
 from azure_billing_warehouse.cluster import find_incomplete_hosts
 from azure_billing_warehouse.patterns.pattern import COLUMNS, read_rows
 from azure_billing_warehouse.schema.ddl import create_everywhere, engine_everywhere, literal, on_cluster, qualified
@@ -54,8 +54,15 @@ def list_patterns(config: ClickHouseConfig, table: str = TABLE) -> list[tuple[st
     return [(number or "", text or "") for number, text in rows]
 
 
-def read_table(config: ClickHouseConfig, table: str = TABLE) -> list[Pattern] | None:
+def read_table(
+    config: ClickHouseConfig, table: str = TABLE, connection: Connection | None = None
+) -> list[Pattern] | None:
     """Read every row as a pattern.
+
+    Args:
+        config: Where ClickHouse is.
+        table: The table's name.
+        connection: A connection to that database; one of its own by default.
 
     Returns:
         The patterns; None if there is no such table.
@@ -64,7 +71,7 @@ def read_table(config: ClickHouseConfig, table: str = TABLE) -> list[Pattern] | 
         MalformedPatternError: A row isn't a pattern.
         WarehouseError: The table can't be read.
     """
-    with connect(config) as client, explained(config, "read the tracking patterns"):
+    with (connection or Connection(config)).use("read the tracking patterns") as client:
         if not client.command(f"EXISTS TABLE {qualified(config, table)}"):
             return None
         rows = _cells(client, config, table)

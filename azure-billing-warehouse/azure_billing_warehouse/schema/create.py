@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from azure_billing_warehouse.clickhouse import WarehouseError, connect, connect_server, explained
+from azure_billing_warehouse.clickhouse import (
+    Connection,
+    MissingDatabaseError,
+    WarehouseError,
+    connect_server,
+    explained,
+)
 from azure_billing_warehouse.cluster import find_incomplete_hosts
 from azure_billing_warehouse.counting import count_snapshots
 from azure_billing_warehouse.patterns import table as application_tags
@@ -28,6 +37,20 @@ class _About(NamedTuple):
     engine: str
     sorting_key: str
     partition_key: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class _Present:
+    """What is in the database.
+
+    Attributes:
+        tables: What is said of each table and view.
+        columns: The type of each column of the tables that the models name.
+    """
+
+    tables: dict[str, _About]
+    columns: dict[str, dict[str, str]]
 
 
 def statements(config: ClickHouseConfig) -> list[str]:
@@ -38,33 +61,51 @@ def statements(config: ClickHouseConfig) -> list[str]:
     return [ddl.create_database(config), *tables, *look_ups, *views]
 
 
-def ensure_tables(config: ClickHouseConfig) -> None:
+def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None) -> None:
     """Create the database, tables and views that are missing; add columns that this version needs; count snapshots.
 
     Everything is inspected before anything is changed.
+
+    Args:
+        config: Where ClickHouse is.
+        connection: A connection to that database; one of its own by default.
 
     Raises:
         WarehouseError: ClickHouse can't be used, a table can't hold the bill (with the statements to run), or a host of
             the cluster lacks a table.
     """
-    with connect_server(config) as server, explained(config, "create the database"):
-        found = server.query(
-            "SELECT engine, (SELECT value FROM system.settings WHERE name = 'cloud_mode') "
-            "FROM system.databases WHERE name = {name:String}",
-            {"name": config.database},
-        ).result_rows
-        if not found:
-            server.command(ddl.create_database(config))
-        else:
-            engine, cloud_mode = found[0]
-            _refuse_replicated_database(engine, cloud_mode, config)
-    with connect(config) as client, explained(config, "create the tables and views"):
+    connection = connection or Connection(config)
+    _ensure_database(connection, config)
+    with connection.use("create the tables and views") as client:
         if config.cluster:
             _refuse_incomplete_hosts(client, config, config.cluster)
-        needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(client, model, config)]
-        for statement in [*needed, *_derived_statements(client, config)]:
+        present = _look(client, config)
+        needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(present, model, config)]
+        for statement in [*needed, *_derived_statements(present, config)]:
             client.command(statement)
         count_snapshots(client, config)
+
+
+def _ensure_database(connection: Connection, config: ClickHouseConfig) -> None:
+    purpose = "create the database"
+    with suppress(MissingDatabaseError), connection.use(purpose) as client:
+        _create_database(client, config)
+        return
+    with connect_server(config) as server, explained(config, purpose):
+        _create_database(server, config)
+
+
+def _create_database(client: Client, config: ClickHouseConfig) -> None:
+    found = client.query(
+        "SELECT engine, (SELECT value FROM system.settings WHERE name = 'cloud_mode') "
+        "FROM system.databases WHERE name = {name:String}",
+        {"name": config.database},
+    ).result_rows
+    if not found:
+        client.command(ddl.create_database(config))
+    else:
+        engine, cloud_mode = found[0]
+        _refuse_replicated_database(engine, cloud_mode, config)
 
 
 def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouseConfig) -> None:
@@ -92,7 +133,27 @@ def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: 
         )
 
 
-def _table_statements(client: Client, model: type[BillTable], config: ClickHouseConfig) -> list[str]:
+def _look(client: Client, config: ClickHouseConfig) -> _Present:
+    tables = client.query(
+        "SELECT name, engine, sorting_key, partition_key, comment FROM system.tables "
+        "WHERE database = {database:String}",
+        {"database": config.database},
+    ).result_rows
+    columns = client.query(
+        "SELECT table, name, type FROM system.columns "
+        "WHERE database = {database:String} AND table IN {tables:Array(String)}",
+        {
+            "database": config.database,
+            "tables": [table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)],
+        },
+    ).result_rows
+    types: dict[str, dict[str, str]] = defaultdict(dict)
+    for table, column, kind in columns:
+        types[table][column] = kind
+    return _Present({name: _About(*about) for name, *about in tables}, types)
+
+
+def _table_statements(present: _Present, model: type[BillTable], config: ClickHouseConfig) -> list[str]:
     """Return the statements that bring a model's tables up to this version.
 
     Raises:
@@ -100,20 +161,11 @@ def _table_statements(client: Client, model: type[BillTable], config: ClickHouse
     """
     needed = []
     for table, create in ddl.create_tables(model, config).items():
-        found = client.query(
-            "SELECT engine, sorting_key, partition_key FROM system.tables "
-            "WHERE database = {database:String} AND name = {table:String}",
-            {"database": config.database, "table": table},
-        ).result_rows
-        if not found:
+        if table not in present.tables:
             needed.append(create)
             continue
-        _refuse_other_engine(table, model, _About(*found[0]), config)
-        columns = client.query(
-            "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
-            {"database": config.database, "table": table},
-        ).result_rows
-        needed += _column_statements(table, model, {str(name): str(kind) for name, kind in columns}, config)
+        _refuse_other_engine(table, model, present.tables[table], config)
+        needed += _column_statements(table, model, present.columns[table], config)
     return needed
 
 
@@ -181,35 +233,21 @@ def _queries(config: ClickHouseConfig, partition_by: Sequence[str] = ddl.SNAPSHO
     return {**view_queries(config, partition_by), focus.VIEW: focus.focus_query(config)}
 
 
-def _partition_by(client: Client, config: ClickHouseConfig) -> tuple[str, ...]:
-    """Return the columns by which the usage rows are partitioned: those of the table, if there is one."""
-    found = client.query(
-        "SELECT partition_key FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-        {"database": config.database, "table": ddl.local_name(config, AzureBillingDetail.table)},
-    ).result_rows
-    return _listed(found[0][0]) if found else ddl.SNAPSHOT_KEY
-
-
-def _derived_statements(client: Client, config: ClickHouseConfig) -> list[str]:
+def _derived_statements(present: _Present, config: ClickHouseConfig) -> list[str]:
     """Return the statements for what can be recreated at any time, where it is missing or of another version."""
-    present = {
-        name: (engine, comment)
-        for name, engine, comment in client.query(
-            "SELECT name, engine, comment FROM system.tables WHERE database = {database:String}",
-            {"database": config.database},
-        ).result_rows
-    }
     needed = []
     for look_up in focus.LOOK_UPS:
-        _, comment = present.get(look_up.table, ("", ""))
-        if look_up.table in present and not comment.startswith(OURS):
+        comment = present.tables[look_up.table].comment if look_up.table in present.tables else ""
+        if look_up.table in present.tables and not comment.startswith(OURS):
             raise _refusal(look_up.table, "it is not ours", [ddl.rename_table(look_up.table, config)], config)
         if comment != focus.look_up_fingerprint(look_up):
             needed.append(focus.create_look_up(look_up, config))
-    for name, query in _queries(config, _partition_by(client, config)).items():
-        engine, comment = present.get(name, ("View", ""))
-        if engine != "View":
+    details = present.tables.get(ddl.local_name(config, AzureBillingDetail.table))
+    partition_by = _listed(details.partition_key) if details else ddl.SNAPSHOT_KEY
+    for name, query in _queries(config, partition_by).items():
+        view = present.tables.get(name)
+        if view and view.engine != "View":
             raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)
-        if comment != fingerprint(query):
+        if view is None or view.comment != fingerprint(query):
             needed.append(create_view(name, query, config))
     return needed

@@ -36,6 +36,7 @@ class SettingsGroup(BaseModel):
         coerce_numbers_to_str=True,
         str_strip_whitespace=True,
         hide_input_in_errors=True,
+        defer_build=True,  # only the model that joins the groups validates: building each takes a start's time
     )
 
     @model_validator(mode="before")
