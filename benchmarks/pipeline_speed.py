@@ -1,16 +1,19 @@
 """What a row costs in the literal command, by process: `meltano run tap-azure-ea-billing mapper target-clickhouse`.
 
-Run: `.venv/bin/python benchmarks/pipeline_speed.py [--against CHECKOUT] [ROWS ...]`; without sizes 100,000 rows five
-times and 1,000,000 once. CHECKOUT is another version's folder, set up by its script/setup; it loads EA bills in turn.
+Run: `.venv/bin/python benchmarks/pipeline_speed.py [--against CHECKOUT] [--bills 'NAME;...'] [--times N] [ROWS ...]`;
+without sizes every bill of 100,000 rows five times, and 1,000,000 of the EA API and of Parquet once. CHECKOUT is
+another version's folder, set up by its script/setup; it loads EA bills in turn.
 
-The bill is one month: of the simulated EA API, whose pages are made before, and of a Parquet export in a folder. Each
+The bill is one month: of the simulated EA API, whose pages are made before, and of an export in a folder. Each
 run begins with an empty database and no state. Rows/s are of the whole command, start-up included. CPU is user and
 system time in microseconds a row, read from the processes every 50 ms, so that each may lack its last 50 ms.
+`stock` is the same tap and mapper with RECORDs, piped into target-clickhouse from PyPI without Meltano.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -31,7 +34,7 @@ from sandbox.bill.generator import example_patterns
 from sandbox.launch import running_api, running_clickhouse
 
 if TYPE_CHECKING:
-    from sandbox.launch import ClickHouse
+    from sandbox.launch import Api, ClickHouse
 
 ENROLLMENT = "88888888"
 MONTH = "2026-08"
@@ -42,9 +45,28 @@ NAMES = {
     "tap-azure-ea-billing": "tap",
     "mapper-azure-billing-tracking": "mapper",
     "target-clickhouse-arrow": "loader",
+    "target-clickhouse": "loader",
     "meltano": "Meltano",
 }
-REPEATED, ONCE = (100_000, 5), (1_000_000, 1)
+BATCH_SIZES = (5_000, 100_000)
+EA, PARQUET, CSV, STOCK, OTHER = "ea", "exports, Parquet", "exports, CSV", "ea, stock", "ea, the other version"
+ALL = (EA, *(f"ea, batches of {size:,}" for size in BATCH_SIZES), PARQUET, CSV, STOCK, OTHER)
+REPEATED, ONCE = (100_000, 5, ALL), (1_000_000, 1, (EA, PARQUET, OTHER))
+
+
+@dataclass
+class Bill:
+    """What a run loads, and by which command.
+
+    Attributes:
+        root: Checkout whose programs run.
+        tap: Environment variables with the tap's settings.
+        stock: True for the pipe into target-clickhouse from PyPI.
+    """
+
+    root: Path
+    tap: dict[str, str]
+    stock: bool = False
 
 
 @dataclass
@@ -78,9 +100,31 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def watched(root: Path, environment: dict[str, str], server: psutil.Process) -> tuple[float, dict[str, float]]:
-    """Run the command in a checkout; return its seconds, and the CPU time of each program in it and of the server."""
-    command: list[str | Path] = [root / ".venv" / "bin" / "meltano", *PIPELINE]
+def stock_command(root: Path, environment: dict[str, str], folder: Path) -> list[str]:
+    """Return the pipe of tap, mapper and target-clickhouse from PyPI; its configuration goes to files in the folder."""
+    server = {
+        "host": environment["CLICKHOUSE_HOST"],
+        "port": int(environment["CLICKHOUSE_PORT"]),
+        "username": environment["CLICKHOUSE_USER"],
+        "password": environment["CLICKHOUSE_PASSWORD"],
+        "database": environment["CLICKHOUSE_DATABASE"],
+    }
+    (folder / "mapper.json").write_text(json.dumps({"output": "records", "clickhouse": server}))
+    (folder / "target.json").write_text(json.dumps({**server, "driver": "http"}))
+    programs = root / ".venv" / "bin"
+    loader = root / ".meltano" / "loaders" / "target-clickhouse" / "venv" / "bin" / "target-clickhouse"
+    pipe = (
+        f"{programs / 'tap-azure-ea-billing'} --config ENV"
+        f" | {programs / 'mapper-azure-billing-tracking'} --config {folder / 'mapper.json'}"
+        f" | {loader} --config {folder / 'target.json'}"
+    )
+    return ["bash", "-o", "pipefail", "-c", pipe]
+
+
+def watched(
+    command: list[str], root: Path, environment: dict[str, str], server: psutil.Process
+) -> tuple[float, dict[str, float]]:
+    """Run a command in a checkout; return its seconds, and the CPU time of each program in it and of the server."""
     before, started = cpu_seconds(server), time.perf_counter()
     known: dict[int, tuple[str, float]] = {}
     with subprocess.Popen(
@@ -106,8 +150,8 @@ def watched(root: Path, environment: dict[str, str], server: psutil.Process) -> 
     return time.perf_counter() - started, dict(cpu)
 
 
-def measure(root: Path, clickhouse: ClickHouse, database: str, tap: dict[str, str], folder: Path) -> Measured:
-    """Run a checkout's command into an empty database."""
+def measure(bill: Bill, clickhouse: ClickHouse, database: str, folder: Path) -> Measured:
+    """Load a bill into an empty database."""
     environment = {
         **os.environ,
         "CLICKHOUSE_HOST": clickhouse.host,
@@ -120,17 +164,19 @@ def measure(root: Path, clickhouse: ClickHouse, database: str, tap: dict[str, st
         "TAP_AZURE_EA_BILLING_ENROLLMENT_NUMBER": ENROLLMENT,
         "TAP_AZURE_EA_BILLING_START_DATE": MONTH,
         "TAP_AZURE_EA_BILLING_END_DATE": MONTH,
-        **tap,
+        **bill.tap,
     }
     patterns = folder / "patterns.csv"
     patterns.write_text(
         "\n".join(["id,resource_tracking", *(f"{number},{text}" for number, text in example_patterns())])
     )
-    warehouse = root / ".venv" / "bin" / "azure-billing-warehouse"
+    warehouse = bill.root / ".venv" / "bin" / "azure-billing-warehouse"
     for arguments in (["create"], ["patterns", "import", str(patterns)]):
         subprocess.run([warehouse, *arguments], env=environment, check=True, capture_output=True)
     (server,) = (child for child in psutil.Process().children() if program(child) == "ClickHouse")
-    seconds, cpu = watched(root, environment, server)
+    meltano = [str(bill.root / ".venv" / "bin" / "meltano"), *PIPELINE]
+    command = stock_command(bill.root, environment, folder) if bill.stock else meltano
+    seconds, cpu = watched(command, bill.root, environment, server)
     (counted,) = clickhouse.query(f"SELECT toUInt32(count()) AS rows FROM {database}.azure_billing_detail")  # noqa: S608
     return Measured(seconds, cpu, counted["rows"])
 
@@ -149,10 +195,31 @@ def report(name: str, runs: list[Measured]) -> None:
     )
 
 
+def bills(folder: Path, rows: int, api: Api, other: Path | None) -> dict[str, Bill]:
+    """Return every bill by its name; exports of this many rows are written to the folder."""
+    ea = {"TAP_AZURE_EA_BILLING_API_URL": api.url, "TAP_AZURE_EA_BILLING_API_KEY": api.key(ENROLLMENT)}
+    found = {EA: Bill(ROOT, ea), STOCK: Bill(ROOT, ea, stock=True)}
+    for size in BATCH_SIZES:
+        batches = {"TAP_AZURE_EA_BILLING_BATCH_CONFIG__BATCH_SIZE": str(size)}
+        found[f"ea, batches of {size:,}"] = Bill(ROOT, {**ea, **batches})
+    for name, form in ((PARQUET, "parquet"), (CSV, "csv")):
+        exports = folder / f"{form}-{rows}"
+        month = ["--from", MONTH, "--to", MONTH, "--dataset", "actual", "--rows", str(rows), "--format", form]
+        command = [sys.executable, "-m", "sandbox", "exports", str(exports), "--account", ENROLLMENT, *month]
+        subprocess.run(command, check=True, capture_output=True)
+        tap = {"TAP_AZURE_EA_BILLING_SOURCE": "exports", "TAP_AZURE_EA_BILLING_EXPORTS_URL": str(exports)}
+        found[name] = Bill(ROOT, tap)
+    if other:
+        found[OTHER] = Bill(other.absolute(), ea)
+    return found
+
+
 def main() -> None:
-    """Measure every source with every size."""
+    """Measure every bill with every size."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--against", type=Path)
+    parser.add_argument("--bills", type=lambda names: names.split(";"), default=ALL)
+    parser.add_argument("--times", type=int, default=1)
     parser.add_argument("sizes", type=int, nargs="*")
     given = parser.parse_args()
     packages = ", ".join(f"{name} {version(name)}" for name in ("meltano", "singer-sdk", "polars", "chdb"))
@@ -160,38 +227,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
         folder = Path(name)
         clickhouse = servers.enter_context(running_clickhouse(folder / "clickhouse"))
-        for rows, times in [(size, 1) for size in given.sizes] or [REPEATED, ONCE]:
-            api = servers.enter_context(
-                running_api(folder / f"pages-{rows}", first=MONTH, last=MONTH, rows=rows, page_size=1000)
-            )
-            api.served(ENROLLMENT)
-            exports = folder / f"exports-{rows}"
-            options = [
-                "--from",
-                MONTH,
-                "--to",
-                MONTH,
-                "--dataset",
-                "actual",
-                "--rows",
-                str(rows),
-                "--format",
-                "parquet",
-            ]
-            command = [sys.executable, "-m", "sandbox", "exports", str(exports), "--account", ENROLLMENT, *options]
-            subprocess.run(command, check=True, capture_output=True)
-            ea = {"TAP_AZURE_EA_BILLING_API_URL": api.url, "TAP_AZURE_EA_BILLING_API_KEY": api.key(ENROLLMENT)}
-            parquet = {"TAP_AZURE_EA_BILLING_SOURCE": "exports", "TAP_AZURE_EA_BILLING_EXPORTS_URL": str(exports)}
-            bills = {"ea": (ROOT, ea), "exports, Parquet": (ROOT, parquet)}
-            if given.against:
-                bills["ea, the other version"] = given.against.absolute(), ea
-            runs: dict[str, list[Measured]] = defaultdict(list)
-            for number in range(times):
-                for position, (bill, (root, tap)) in enumerate(bills.items()):
-                    database = f"bill_{position}_{rows}_{number}"
-                    runs[bill].append(measure(root, clickhouse, database, tap, folder))
-            for bill, measured in runs.items():
-                report(bill, measured)
+        for rows, times, names in [(size, given.times, given.bills) for size in given.sizes] or [REPEATED, ONCE]:
+            pages = folder / f"pages-{rows}"
+            with running_api(pages, first=MONTH, last=MONTH, rows=rows, page_size=1000) as api:
+                api.served(ENROLLMENT)
+                wanted = {bill: what for bill, what in bills(folder, rows, api, given.against).items() if bill in names}
+                runs: dict[str, list[Measured]] = defaultdict(list)
+                for number in range(times):
+                    for position, (bill, what) in enumerate(wanted.items()):
+                        database = f"bill_{position}_{rows}_{number}"
+                        runs[bill].append(measure(what, clickhouse, database, folder))
+                        clickhouse.execute(f"DROP DATABASE {database}")
+                for bill, measured in runs.items():
+                    report(bill, measured)
 
 
 if __name__ == "__main__":

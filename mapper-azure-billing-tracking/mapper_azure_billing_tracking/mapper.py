@@ -34,6 +34,7 @@ from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.sdk import InvalidInputLine, LineMapper, Lines
 from mapper_azure_billing_tracking.signals import end_on_signals
 from mapper_azure_billing_tracking.singer.batch_files import BatchFolder
+from mapper_azure_billing_tracking.singer.drain import drain
 from mapper_azure_billing_tracking.singer.leftovers import tidy_meltano
 from mapper_azure_billing_tracking.singer.reader import LINE, LINE_NUMBER, USAGE, UsageReader, read_properties
 from mapper_azure_billing_tracking.singer.writer import FrameWriter, record_lines
@@ -108,8 +109,11 @@ class MapperAzureBillingTracking(LineMapper):
         tidy_meltano(sys.argv)
         try:
             super().invoke(file_input=file_input, **options)
-        except (OperatorError, InvalidInputLine) as error:
-            cls.logger.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        except (OperatorError, InvalidInputLine, ConfigValidationError) as error:
+            sentence = " ".join([str(error), *getattr(error, "errors", [])])
+            cls.logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
+            if file_input is None and drain(sys.stdin.fileno()):
+                cls.logger.error("The mapper has stopped: %s", sentence)  # noqa: TRY400
             raise SystemExit(1) from error
 
     @override
@@ -174,6 +178,8 @@ class MapperAzureBillingTracking(LineMapper):
         for message in self._gathered():
             self.write_message(message)
         run = self._months.run
+        if not run.received and not self._months.months:
+            return
         seconds = time.monotonic() - self._started
         self.logger.info(
             "%d rows of %d months: %d staged, %d rejected; %d findings (%s); %d rows in conflict at a cost of %.2f, "

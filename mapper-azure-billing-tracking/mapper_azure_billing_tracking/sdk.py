@@ -20,6 +20,7 @@ from singer_sdk.singerlib.schema import resolve_schema_references
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    import logging
     from collections import Counter
     from collections.abc import Callable
 
@@ -41,11 +42,16 @@ MESSAGE_TYPES = frozenset(SingerMessageType)
 """The types of Singer messages, each of which has a callback."""
 
 
+_REMARKS = ("Skipping parse of env var settings", "Reader '%s' completed processing")
+"""How remarks of singer-sdk begin that would stand between the sentence of an error and the end of the log."""
+
+
 class LineMapper(InlineMapper):
     """A mapper that reads bytes and validates its own settings, including those from environment variables."""
 
     @override
     def __init__(self, **options: Any) -> None:
+        self.logger.addFilter(_is_no_remark)
         super().__init__(**{**options, "validate_config": False})
 
     @classmethod
@@ -61,6 +67,10 @@ class LineMapper(InlineMapper):
     @abstractmethod
     def end_of_input(self) -> None:
         """Finish, once all lines are read and what became of them is written."""
+
+
+def _is_no_remark(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_REMARKS)
 
 
 class LineReader(GenericSingerReader[bytes]):

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Stream)
 _FIRST_ERROR_STATUS = 400
+_REMARKS = ("Skipping parse of env var settings", "Added '%s' as child stream")
+
+
+def is_no_remark(record: logging.LogRecord) -> bool:
+    """Return whether a log record is more than a remark of singer-sdk on itself, as a filter of the plugin's log."""
+    return not str(record.msg).startswith(_REMARKS)
 
 
 class PageWriter(MsgSpecWriter):
@@ -184,7 +190,7 @@ class RequestMetrics:
         self._counter.increment()
 
     def answered(self, status: int, seconds: float) -> None:
-        """Write how long an answer took."""
+        """Write how long an answer took, for DEBUG: there is one for each page."""
         failed = status >= _FIRST_ERROR_STATUS
         tags: dict[str, Any] = {
             metrics.Tag.STREAM: self._STREAM,
@@ -194,4 +200,4 @@ class RequestMetrics:
             metrics.Tag.CONTEXT: self._context,
         }
         point = metrics.Point("timer", metrics.Metric.HTTP_REQUEST_DURATION, seconds, tags)
-        metrics.log(metrics.get_metrics_logger(), point)
+        metrics.get_metrics_logger().debug("METRIC: %s", point)

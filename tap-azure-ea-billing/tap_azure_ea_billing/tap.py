@@ -17,7 +17,7 @@ from tap_azure_ea_billing.about import setting_errors, settings_schema, variable
 from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.run import Run
-from tap_azure_ea_billing.sdk import PageWriter
+from tap_azure_ea_billing.sdk import PageWriter, is_no_remark
 from tap_azure_ea_billing.signals import SignalExit, exit_at_signals
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX, without_blanks
 from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
@@ -62,6 +62,7 @@ class TapAzureEABilling(Tap):
             ConfigValidationError: Settings or keys are wrong; there is a sentence for each.
         """
         validate = plugin.pop("validate_config", True)
+        self.logger.addFilter(is_no_remark)
         self.run = Run(clock, self.logger)
         if plugin.get("parse_env_config"):
             _forget_blank_variables()

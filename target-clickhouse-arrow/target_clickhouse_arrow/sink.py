@@ -12,10 +12,12 @@ from target_clickhouse_arrow.connector import ClickhouseArrowConnector
 from target_clickhouse_arrow.errors import LoadError
 from target_clickhouse_arrow.files import local_path, read_file, require_inside, require_local_files
 from target_clickhouse_arrow.loading import uses_http
+from target_clickhouse_arrow.remarks import is_no_remark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from singer_sdk import Target
     from singer_sdk.helpers._batch import BaseBatchFileEncoding
 
 
@@ -29,6 +31,10 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
 
     connector_class = ClickhouseArrowConnector
     _is_set_up = False
+
+    def __init__(self, target: Target, stream_name: str, **stream: Any) -> None:  # noqa: ANN401 - as in the SDK's Sink
+        target.logger.getChild(stream_name).addFilter(is_no_remark)
+        super().__init__(target=target, stream_name=stream_name, **stream)
 
     def setup(self) -> None:
         """Leave the table alone until the first RECORD."""

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 from target_clickhouse.target import TargetClickhouse
 
+from target_clickhouse_arrow.drain import drain
 from target_clickhouse_arrow.encoding import ArrowEncoding
 from target_clickhouse_arrow.messages import Messages, require_database
+from target_clickhouse_arrow.remarks import is_no_remark
 from target_clickhouse_arrow.sink import ClickhouseArrowSink
 
 __all__ = ["ArrowEncoding", "TargetClickhouseArrow"]
@@ -49,6 +51,7 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
     }
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - what the SDK's constructor takes
+        self.logger.addFilter(is_no_remark)
         super().__init__(**options)
         require_database(self.config.get("database"))
         self._messages = Messages()
@@ -61,7 +64,11 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
             if Path(argument).match("run/*/*.config.json"):
                 with contextlib.suppress(OSError):
                     Path(argument).chmod(0o600)
-        super().invoke(**options)
+        try:
+            super().invoke(**options)
+        except Exception:
+            drain(sys.stdin.fileno())
+            raise
 
     def deserialize_json(self, line: str) -> dict[str, Any]:
         """Return the message of a line.

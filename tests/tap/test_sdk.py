@@ -174,7 +174,7 @@ def test_a_bookmark_of_the_streams_own_is_all_of_the_state_after_each_record() -
 
 
 def test_requests_are_measured_in_singer_sdks_way(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG", logger="singer_sdk.metrics")
     with RequestMetrics("/path", {"billing_month": "2026-10-01"}) as requests:
         requests.answered(503, 0.25)
         requests.answered(200, 1.5)
