@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.check.verdict import check
+from azure_billing_warehouse.check.verdict import check, merge
 from azure_billing_warehouse.clickhouse import connect
 from azure_billing_warehouse.config import ClickHouseConfig
 from azure_billing_warehouse.prune import prune
@@ -120,8 +120,14 @@ def main() -> None:
         check(config)
         checked = time.perf_counter()
         check(config)
-        print(f"\ncheck: {checked - begin:.1f} s for {MONTHS} months, {time.perf_counter() - checked:.1f} s again")
-        compare(client, "counted by check")
+        again = time.perf_counter()
+        compare(client, "counted by check, not merged by it yet")
+        merging = time.perf_counter()
+        merge(config)
+        merged = time.perf_counter() - merging
+        print(f"\ncheck: {checked - begin:.1f} s for {MONTHS} months, {again - checked:.1f} s again")
+        print(f"merging the published months after it: {merged:.1f} s")
+        compare(client, "merged after check")
         for month in range(1, MONTHS + 1):
             deliver(client, DETAIL, (month, SNAPSHOTS - 1), 0, rows // BATCHES)
         compare(client, "after a tenth of each newest snapshot was delivered again")

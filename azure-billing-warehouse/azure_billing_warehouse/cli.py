@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from azure_billing_warehouse.check.table import render
 from azure_billing_warehouse.check.verdict import check as check_months
+from azure_billing_warehouse.check.verdict import merge
 from azure_billing_warehouse.cli_options import expectations, month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.config import ClickHouseConfig
@@ -140,6 +142,8 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
     if result is None:
         raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
     click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
+    sys.stdout.flush()
+    merge(ctx.obj)
     ctx.exit(0 if result.status == "ok" else 1)
 
 

@@ -18,6 +18,7 @@ _DATE = {"type": ["string", "null"], "format": "date"}
 _TYPES: dict[str, tuple[pl.DataType | type[pl.DataType], dict[str, Any]]] = {
     "String": (pl.String, {"type": ["string"]}),
     "Nullable(String)": (pl.String, _STRING),
+    "LowCardinality(Nullable(String))": (pl.String, _STRING),
     "JSON": (pl.String, _STRING),
     "UInt64": (pl.UInt64, {"type": ["integer"]}),
     "Nullable(Int64)": (pl.Int64, _INTEGER),

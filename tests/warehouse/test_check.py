@@ -325,6 +325,18 @@ def test_the_exit_code_is_0_when_all_adds_up_1_when_not_2_when_it_cannot_be_told
     assert "a table is missing; `azure-billing-warehouse create` makes them" in untold.stderr
 
 
+def test_the_command_merges_the_published_months_after_its_verdict(warehouse: Warehouse) -> None:
+    warehouse.stage([1.0])
+    warehouse.load([1.0, 2.0])
+    assert "delivered twice" in run(warehouse.config, "check").stdout
+    parts = (
+        "SELECT table, count() AS parts, sum(rows) AS rows FROM system.parts WHERE active AND database = {} GROUP BY 1"
+    )
+    merged = warehouse.query(parts.format("currentDatabase()"))
+    assert {"table": DETAIL, "parts": 1, "rows": 2} in merged
+    assert {"table": MONTH, "parts": 1, "rows": 1} in merged
+
+
 def test_json_has_the_figures_of_each_month(warehouse: Warehouse) -> None:
     load_august(warehouse)
     verdict = json.loads(run(warehouse.config, "check", "--format", "json").output)

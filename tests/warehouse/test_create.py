@@ -73,7 +73,7 @@ def test_a_column_of_a_newer_version_is_added_and_rows_stay(new_warehouse: Wareh
     new_warehouse.load([1.0])
     new_warehouse.client.command(f"ALTER TABLE {DETAIL} DROP COLUMN charge_type")
     ensure_tables(new_warehouse.config)
-    assert columns(new_warehouse, DETAIL)["charge_type"] == "Nullable(String)"
+    assert columns(new_warehouse, DETAIL)["charge_type"] == "LowCardinality(Nullable(String))"
     assert new_warehouse.query("SELECT charge_type, extended_cost FROM azure_billing_detail") == [
         {"charge_type": None, "extended_cost": 1.0}
     ]
@@ -84,7 +84,7 @@ def test_a_column_of_a_newer_version_is_added_and_rows_stay(new_warehouse: Wareh
     [
         ("extended_cost", "Nullable(Float32)", "Nullable(Float64)"),
         ("extended_cost_tax", "Nullable(Decimal(18, 4))", "Nullable(Float64)"),
-        ("product", "String DEFAULT ''", "Nullable(String)"),
+        ("product", "String DEFAULT ''", "LowCardinality(Nullable(String))"),
         ("subscription_id", "Nullable(Int32)", "Nullable(Int64)"),
         ("tags", "String", "JSON"),
     ],

@@ -158,7 +158,7 @@ def read_enrollments(client: Client, config: ClickHouseConfig, now: dt.datetime)
         WarehouseError: The tables can't be read.
     """
     others = " UNION ALL ".join(
-        f"SELECT DISTINCT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)}"
+        f"SELECT {_KEY}, 0 AS is_load FROM {qualified(config, model.table)} GROUP BY {_KEY}"
         for model in (AzureBillingDetail, BillingIssue)
     )
     with explained(config, "read the enrollments"):
@@ -207,8 +207,8 @@ def _queries(config: ClickHouseConfig) -> tuple[str, ...]:
         concat(toString(sum(row_count)), ' ', hex(sipHash128(arraySort(groupArray((part, row_count)))))) AS state
         FROM
         (
-            SELECT _partition_id AS partition_id, _part AS part, count() AS row_count, max(create_at) AS latest
-            FROM {detail} {of_interest} GROUP BY _partition_id, _part
+            SELECT any(_partition_id) AS partition_id, _part AS part, count() AS row_count, max(create_at) AS latest
+            FROM {detail} {of_interest} GROUP BY _part
         )
         GROUP BY partition_id""",
         f"""SELECT _partition_id AS partition_id, count() AS distinct_row_count,

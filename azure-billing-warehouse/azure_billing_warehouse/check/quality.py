@@ -109,24 +109,25 @@ def _fingerprint(config: ClickHouseConfig) -> str:
 
 
 def _look(client: Client, config: ClickHouseConfig, snapshot: Snapshot) -> Quality:
-    facts, alike, identical = _queries(config)
+    facts, identical = _queries(config)
     (row,) = client.query(facts, _parameters(snapshot)).named_results()
     total = row["row_count"]
     columns = [name.removeprefix("filled ") for name in row if name.startswith("filled ")]
-    ((candidates,),) = client.query(alike, _parameters(snapshot)).result_rows
     return Quality(
         filled={
             name: 100 * row[f"filled {name}"] / total if total else None
             for name in sorted(columns, key=IMPORTANT_COLUMNS.index)
         },
-        identical_row_count=client.query(identical, _parameters(snapshot)).result_rows[0][0] if candidates else 0,
+        identical_row_count=client.query(identical, _parameters(snapshot)).result_rows[0][0]
+        if row["alike_row_count"]
+        else 0,
         unmatched_extended_cost=row["unmatched_extended_cost"],
         unknown_match_row_count=row["unknown_match_row_count"],
     )
 
 
-def _queries(config: ClickHouseConfig) -> tuple[str, str, str]:
-    """Return the queries for a snapshot's facts, for the rows that may be identical, and for those that are.
+def _queries(config: ClickHouseConfig) -> tuple[str, str]:
+    """Return the queries for a snapshot's facts, with the number of rows that may be identical, and for those that are.
 
     A hash over all columns of all rows took nine tenths of the time: rows whose few mostly distinct columns are alike
     come first, and all columns are compared in those rows only.
@@ -142,17 +143,18 @@ def _queries(config: ClickHouseConfig) -> tuple[str, str, str]:
         for column in AzureBillingDetail.sent_columns()
         if column.name not in AzureBillingDetail.order_by and column.clickhouse.type != "JSON"
     )
-    alike = f"SELECT cityHash64(({', '.join(_MOSTLY_DISTINCT)})) AS few {rows} GROUP BY few HAVING count() > 1"
-    numbers = f"SELECT row_number {rows} AND cityHash64(({', '.join(_MOSTLY_DISTINCT)})) {is_in(config)} ({alike})"
+    few = f"cityHash64(({', '.join(_MOSTLY_DISTINCT)}))"
+    alike = f"SELECT {few} AS few {rows} GROUP BY few HAVING count() > 1"
+    numbers = f"SELECT row_number {rows} AND {few} {is_in(config)} ({alike})"
     facts = (
         f"SELECT count() AS row_count, {filled}, "
         f"ifNull(sumKahanIf(toFloat64(extended_cost), {UNMATCHED}), 0) AS unmatched_extended_cost, "
-        f"countIf({UNKNOWN}) AS unknown_match_row_count {rows}"
+        f"countIf({UNKNOWN}) AS unknown_match_row_count, count() - uniqExact({few}) AS alike_row_count {rows}"
     )
     identical = (
         f"SELECT count() - uniqExact(sipHash128(({compared}))) {rows} AND row_number {is_in(config)} ({numbers})"
     )
-    return facts, f"SELECT count() FROM ({alike})", identical
+    return facts, identical
 
 
 def read_changes(

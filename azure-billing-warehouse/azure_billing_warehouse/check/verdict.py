@@ -14,7 +14,7 @@ from azure_billing_warehouse.check.ledger import Snapshot, read_enrollments, rea
 from azure_billing_warehouse.check.quality import ApplicationChange, Quality, read_changes, read_quality
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
-from azure_billing_warehouse.counting import SnapshotId, count_snapshots, withdraw_counts
+from azure_billing_warehouse.counting import SnapshotId, count_snapshots, merge_published, withdraw_counts
 from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ def check(
     with connect(config) as client:
         with explained(config, "read its clock"):
             now = read_clock(client)
+        with explained(config, "count the snapshots"):
+            count_snapshots(client, config)  # first: what is read next would count them, each for itself
         known = read_enrollments(client, config, now + dt.timedelta(seconds=MAX_CLOCK_SKEW))
-        snapshots = _counted_snapshots(client, config, since)
+        snapshots = _current_snapshots(client, config, since)
         present = {*known, *(snapshot.month_key[:2] for snapshot in snapshots)}
         numbers = expected.enrollments or {number for number, _ in present}
         absent = {(number, ACTUAL) for number in numbers - {number for number, _ in present}}
@@ -126,10 +128,18 @@ def check(
     return CheckResult(status="fails" if failed else "ok", checked_at=now, enrollments=enrollments, months=months)
 
 
-def _counted_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None) -> list[Snapshot]:
-    """Read the snapshots, each counted, and withdraw the kept counts of those whose rows have changed since."""
-    with explained(config, "count the snapshots"):
-        count_snapshots(client, config)
+def merge(config: ClickHouseConfig) -> None:
+    """Merge the parts of the published snapshots, as `check` found them: not before its verdict, which can do without.
+
+    Raises:
+        WarehouseError: ClickHouse can't be reached, or breaks off.
+    """
+    with connect(config) as client, explained(config, "merge the parts of the published months"):
+        merge_published(client, config)
+
+
+def _current_snapshots(client: Client, config: ClickHouseConfig, since: dt.date | None) -> list[Snapshot]:
+    """Read the snapshots, and withdraw the kept counts of those whose rows have changed since."""
     snapshots = read_snapshots(client, config, since)
     changed = [
         SnapshotId(*snapshot.key)

@@ -15,7 +15,7 @@ from azure_billing_warehouse.clickhouse import (
     explained,
 )
 from azure_billing_warehouse.cluster import find_incomplete_hosts
-from azure_billing_warehouse.counting import count_snapshots
+from azure_billing_warehouse.counting import count_snapshots, merge_published
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.schema import ddl, focus
 from azure_billing_warehouse.schema.column_types import holds
@@ -62,7 +62,7 @@ def statements(config: ClickHouseConfig) -> list[str]:
 
 
 def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None) -> None:
-    """Create the database, tables and views that are missing; add columns that this version needs; count snapshots.
+    """Create what is missing of database, tables, views and columns; count the snapshots, merge the published ones.
 
     Everything is inspected before anything is changed.
 
@@ -84,6 +84,7 @@ def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None
         for statement in [*needed, *_derived_statements(present, config)]:
             client.command(statement)
         count_snapshots(client, config)
+        merge_published(client, config)
 
 
 def _ensure_database(connection: Connection, config: ClickHouseConfig) -> None:

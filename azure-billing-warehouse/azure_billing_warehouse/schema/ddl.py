@@ -25,6 +25,10 @@ PARTITIONED: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, Bi
 
 _EMPTY_OBJECT = "'{}'"
 
+# A batch becomes a part, which as a rule has a file or two for each of its columns, and for each path of a JSON column;
+# below this size all of them are in one, which takes a fourth of an insert's CPU (on 26.9) and half of a merge's away.
+_COMPACT = "min_bytes_for_wide_part = 134217728"
+
 
 def literal(text: str) -> str:
     """Return a text as a string in SQL."""
@@ -95,7 +99,10 @@ def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str,
     engine = replicated_engine(config, local) if config.cluster else "ReplacingMergeTree"
     partition_by = partition_key(model)
     partitioned = f"\nPARTITION BY ({_names(partition_by)})" if partition_by else ""
-    statements = {local: _create(local, columns, f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)})", config)}
+    settings = f"\nSETTINGS {_COMPACT}" if partition_by else ""
+    statements = {
+        local: _create(local, columns, f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)}){settings}", config)
+    }
     if config.cluster:
         # A row delivered again must reach the shard it is on, so the key has only columns of the sorting key.
         shard_by = [name for name in model.order_by if name in SNAPSHOT_KEY]
@@ -140,9 +147,10 @@ def drop_partition(table: str, partition_id: str, config: ClickHouseConfig) -> s
     return f"ALTER TABLE {local}{on_cluster(config)} DROP PARTITION ID {literal(partition_id)}"
 
 
-def merge_partition(table: str, partition_id: str, config: ClickHouseConfig) -> str:
-    """Return the statement that merges a snapshot of a table into one part, if it isn't one already."""
-    merged = f"OPTIMIZE TABLE {qualified(config, table)} PARTITION ID {literal(partition_id)} FINAL"
+def merge(table: str, config: ClickHouseConfig, partition_id: str = "") -> str:
+    """Return the statement that merges a table, or a snapshot of it, into one part, if it isn't one already."""
+    partition = f" PARTITION ID {literal(partition_id)}" if partition_id else ""
+    merged = f"OPTIMIZE TABLE {qualified(config, table)}{partition} FINAL"
     return f"{merged} SETTINGS optimize_skip_merged_partitions = 1"
 
 
