@@ -7,7 +7,7 @@ from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LARGEST_EXPONENT = 308
@@ -30,6 +30,13 @@ def cost_of_number(text: str) -> Decimal | None:
         return None
     cost = Decimal(text)
     return cost if not cost or -_LARGEST_EXPONENT <= cost.adjusted() <= _LARGEST_EXPONENT else None
+
+
+def costs_of_numbers(texts: Sequence[str]) -> list[Decimal]:
+    """Return the costs that the texts of numbers are, without those that are longer, larger or smaller than any."""
+    if max(map(len, texts), default=0) < _LARGEST_EXPONENT and "e" not in "".join(texts).lower():
+        return list(map(Decimal, texts))  # all of them are within the bounds
+    return [cost for text in texts if (cost := cost_of_number(text)) is not None]
 
 
 def exact_sum(costs: Iterable[Decimal], start: Decimal) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_azure_ea_billing.sources.costs import cost_of_number
+from tap_azure_ea_billing.sources.costs import costs_of_numbers
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.api_key import check_keys, load_keys
 from tap_azure_ea_billing.sources.ea.client import EAClient
@@ -159,7 +159,7 @@ class ColumnsBatch:
     def __init__(self, page: PageRows, reader: RowReader) -> None:
         self._page = page
         self._reader = reader
-        self._columns, self._odd_rows = reader.columns(page)
+        self._frame, self._odd_rows = reader.columns(page)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -167,8 +167,7 @@ class ColumnsBatch:
 
     def costs(self) -> list[Decimal]:
         """Return the costs that can be read."""
-        texts = self._columns["extended_cost"]
-        costs = [cost for text in texts if text is not None and (cost := cost_of_number(text)) is not None]
+        costs = costs_of_numbers(self._frame["extended_cost"].drop_nulls().to_list())
         return costs + readable_costs(self._page.apart[position] for position in self._odd_rows)
 
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
@@ -177,9 +176,7 @@ class ColumnsBatch:
 
     def frame(self) -> pl.DataFrame:
         """Return the rows that columns of texts can say."""
-        import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
-
-        return pl.DataFrame({name: pl.Series(values=texts, dtype=pl.String) for name, texts in self._columns.items()})
+        return self._frame
 
     def odd_rows(self) -> Mapping[int, Sequence[Any]]:
         """Return the values of the other rows, by their position in the page, as the API gave them."""
