@@ -110,10 +110,12 @@ class MapperAzureBillingTracking(LineMapper):
         try:
             super().invoke(file_input=file_input, **options)
         except (OperatorError, InvalidInputLine, ConfigValidationError) as error:
-            sentence = " ".join([str(error), *getattr(error, "errors", [])])
-            cls.logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
-            if file_input is None and drain(sys.stdin.fileno()):
-                cls.logger.error("The mapper has stopped: %s", sentence)  # noqa: TRY400
+            try:
+                if file_input is None:
+                    drain(sys.stdin.fileno())
+            finally:  # also where a signal ends it meanwhile
+                sentence = " ".join([str(error), *getattr(error, "errors", [])])
+                cls.logger.error("%s", sentence)  # noqa: TRY400 - the sentence says it all
             raise SystemExit(1) from error
 
     @override

@@ -12,7 +12,12 @@ LONG = 60.0
 
 def test_it_reads_what_is_there_until_the_writer_ends() -> None:
     reading, writing = os.pipe()
-    writer = threading.Thread(target=lambda: (os.write(writing, b"x" * 1_000_000), os.close(writing)))
+
+    def write() -> None:
+        os.write(writing, b"x" * 1_000_000)
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
     writer.start()
     assert drain(reading, LONG, LONG) == 1_000_000
     writer.join()
