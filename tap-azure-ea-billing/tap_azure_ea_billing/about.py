@@ -43,9 +43,9 @@ def settings_schema() -> dict[str, Any]:
     return {"type": "object", "properties": schema["properties"], "required": schema["required"]}
 
 
-def setting_errors(error: ValidationError) -> list[str]:
-    """Return a sentence for each setting that is wrong, never with its value if that could be a key."""
-    return sentences(error, AzureApiConfig, _variable, FORMS)
+def setting_errors(error: ValidationError, settings: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each of the settings that is wrong, never with its value if that could be a key."""
+    return sentences(error, AzureApiConfig, _variable, settings, FORMS)
 
 
 def unknown_variables(variables: Mapping[str, str], others: Iterable[str]) -> list[str]:
@@ -88,7 +88,7 @@ def variable_errors(variables: Mapping[str, str]) -> list[str]:
     except ValidationError as error:
         return [
             sentence
-            for sentence, found in zip(setting_errors(error), error.errors(), strict=True)
+            for sentence, found in zip(setting_errors(error, texts), error.errors(), strict=True)
             if found["loc"] and found["loc"][0] in texts
         ]
     return []

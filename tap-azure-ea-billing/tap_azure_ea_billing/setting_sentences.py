@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pydantic import ValidationError
     from pydantic.fields import FieldInfo
@@ -53,6 +53,7 @@ def sentences(
     error: ValidationError,
     model: type[BaseModel],
     variable: Callable[[str], str],
+    settings: Mapping[str, Any],
     forms: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return a sentence for each setting that is wrong, with its value unless that may be secret.
@@ -61,9 +62,11 @@ def sentences(
         error: What the model says.
         model: The model of all settings.
         variable: The environment variable of a setting, whose name has the groups that it is in: `group.name`.
+        settings: What the model was given: what is a secret there is not shown where it stands by mistake either.
         forms: A pattern that a text must match -> its form in words, as it follows "must be".
     """
-    return [_sentence(found, model, variable, forms or {}) for found in error.errors(include_url=False)]
+    secrets = set(_secrets(settings, model))
+    return [_sentence(found, model, variable, forms or {}, secrets) for found in error.errors(include_url=False)]
 
 
 def unknown_name(name: str, known: Iterable[str], written: Callable[[str], str] = str) -> str:
@@ -74,7 +77,8 @@ def unknown_name(name: str, known: Iterable[str], written: Callable[[str], str] 
         known: The names that there are.
         written: Writes a name as the sentence has it.
     """
-    near = get_close_matches(name.lower(), list(known), n=1)
+    names = sorted(known)
+    near = [each for each in names if each.startswith(name.lower())] or get_close_matches(name.lower(), names, n=1)
     return f"did you mean `{written(near[0])}`?" if near else "`--about` lists those there are."
 
 
@@ -109,7 +113,11 @@ def fault(error: ErrorDetails, forms: Mapping[str, str], *, is_secret: bool = Fa
 
 
 def _sentence(
-    error: ErrorDetails, model: type[BaseModel], variable: Callable[[str], str], forms: Mapping[str, str]
+    error: ErrorDetails,
+    model: type[BaseModel],
+    variable: Callable[[str], str],
+    forms: Mapping[str, str],
+    secrets: Collection[str],
 ) -> str:
     place = ".".join(map(str, error["loc"]))
     if not place:
@@ -121,7 +129,7 @@ def _sentence(
         *group, name = error["loc"]
         return f"There is no setting `{place}`: {unknown_name(str(name), _names(model, group))}"
     is_secret = any(_may_hold_a_secret(name, field) for name, field in _fields(model, error["loc"]))
-    words = fault(error, forms, is_secret=is_secret)
+    words = fault(error, forms, is_secret=is_secret or str(error["input"]) in secrets)
     return f"Setting `{place}` is wrong: {words} (environment variable {variable(place)})."
 
 
@@ -134,6 +142,16 @@ def _may_hold_a_secret(name: str, field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     is_marked = isinstance(extra, dict) and bool(extra.get("secret"))
     return is_marked or SecretStr in (field.annotation, *get_args(field.annotation)) or name.endswith("_url")
+
+
+def _secrets(settings: Mapping[str, Any], model: type[BaseModel]) -> Iterator[str]:
+    """Yield what is given for secret settings."""
+    for name, field in model.model_fields.items():
+        value = settings.get(name)
+        if _may_hold_a_secret(name, field):
+            yield str(value)
+        elif isinstance(value, dict) and (group := _group_in(field.annotation)):
+            yield from _secrets(value, group)
 
 
 def _fields(model: type[BaseModel] | None, place: Iterable[str | int]) -> Iterator[tuple[str, FieldInfo]]:

@@ -126,7 +126,7 @@ class TapAzureEABilling(Tap):
         try:
             errors = self.run.configure(AzureApiConfig.model_validate(ours))
         except ValidationError as error:
-            errors = setting_errors(error)
+            errors = setting_errors(error, ours)
         if errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
 

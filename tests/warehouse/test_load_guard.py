@@ -261,7 +261,7 @@ def pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def test_a_month_to_accept_that_is_none_is_an_error_of_its_setting(mapper: GuardedRuns, text: str) -> None:
     ended = mapper.finish(EMPTY, accept_empty_months=text)
     assert ended.code == 1
-    assert "Setting accept_empty_months: " in ended.said
+    assert "Setting `accept_empty_months` is wrong: " in ended.said
 
 
 def test_a_snapshot_that_a_later_whole_one_would_hide_is_refused(warehouse: Warehouse, mapper: GuardedRuns) -> None:
