@@ -44,7 +44,7 @@ def csv_source(folder: Path, content: bytes, **settings: Any) -> PatternSource:
         b"\xef\xbb\xbfid,resource_tracking\r\n1,crm\r\n7,\xe6\x94\xaf\xe4\xbb\x98\r\n",
         b'resource_tracking,owner,id\n"crm",x,1\n\xe6\x94\xaf\xe4\xbb\x98,"a,b", 7 \n\n',
         b"\xef\xbb\xbfid;owner;resource_tracking\r\n1;a,b;crm\r\n7;;\xe6\x94\xaf\xe4\xbb\x98\r\n",
-        b'resource_tracking \t id\ncrm\t1\n\xe6\x94\xaf\xe4\xbb\x98\t7\n',
+        b"resource_tracking \t id\ncrm\t1\n\xe6\x94\xaf\xe4\xbb\x98\t7\n",
         b'"id","resource_tracking"\n1,"crm"\n7,\xe6\x94\xaf\xe4\xbb\x98',
     ],
 )

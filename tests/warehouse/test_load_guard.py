@@ -25,7 +25,7 @@ from mapper.runs import (
 from mapper.traps import BILLING_MONTH, ENROLLMENT_NUMBER, SNAPSHOT_AT
 from warehouse.loading import ENROLLMENT
 
-from azure_billing_warehouse.clickhouse import Connection, connect
+from azure_billing_warehouse.clickhouse import Connection, WarehouseError, connect
 from azure_billing_warehouse.patterns.table import read_table
 from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.tables import TABLES
@@ -250,6 +250,46 @@ def test_a_mapper_that_may_go_on_without_clickhouse_goes_on(mapper: GuardedRuns)
     ended = mapper.finish(extraction(1), **settings, create_tables=False)
     assert ended.code == 0, ended.said
     assert "Going on without comparing clocks and months with it" in ended.said
+
+
+def test_a_server_that_answers_late_is_guarded_from_then_on(
+    config: ClickHouseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(config.model_copy(update={"database": "default"})) as client:
+        client.command(f"CREATE DATABASE {config.database}")
+        client.command(
+            f"CREATE TABLE {config.database}.d_application_tag (id Int64, resource_tracking String) "
+            "ENGINE = MergeTree ORDER BY id AS SELECT 1, 'crm'"
+        )
+        mapper, cache = GuardedRuns(tmp_path, config), tmp_path / "patterns.json"
+        patterns = {"cache_path": str(cache), "on_unavailable": "cache"}
+        mapper.run(extraction(1), patterns=patterns)
+        tables = "SELECT count() FROM system.tables WHERE database = {database:String}"
+        made = client.command(tables, {"database": config.database})
+        client.command(f"DROP DATABASE {config.database} SYNC")
+        client.command(f"CREATE DATABASE {config.database}")
+        get_client, refusals = clickhouse_connect.get_client, iter(range(3))
+
+        def refuse_at_first(**options: Any) -> Client:
+            return get_client(**options | ({"port": 1} if next(refusals, None) is not None else {}))
+
+        monkeypatch.setattr(clickhouse_connect, "get_client", refuse_at_first)
+        caplog.clear()
+        written = mapper.run(extraction(1), patterns=patterns)
+        warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+        assert len(written.files(DETAIL)) == 1
+        assert "Going on without making and checking the tables, comparing clocks and claiming months" in warnings[0]
+        assert "Going on with the 1 patterns cached" in warnings[1]
+        assert client.command(tables, {"database": config.database}) == made - 1  # all but that of the patterns
+        assert client.command(f"EXISTS {config.database}.stg_azure_billing_load") == 1
+
+
+def test_a_server_that_says_no_is_an_error_whatever_is_cached(mapper: GuardedRuns) -> None:
+    settings = mapper.settings()
+    settings["clickhouse"] |= {"password": "mistyped"}
+    settings["patterns"]["on_unavailable"] = "cache"
+    with pytest.raises(WarehouseError, match="password is wrong"):
+        mapper.run(extraction(1), **settings)
 
 
 def pipe(stream: IO[bytes] | None) -> IO[bytes]:
