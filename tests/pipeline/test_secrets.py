@@ -35,7 +35,7 @@ def test_settings_files_are_for_this_user_only_have_no_secret_of_a_file_and_go_w
     new_project: Callable[..., Project], *, from_file: bool
 ) -> None:
     project = new_project(rows=300, page_size=100)
-    key = project.api.key(ENROLLMENT)
+    key = project.settings[KEY] = project.api.key(ENROLLMENT)  # another one each time that it is asked for
     if from_file:
         path = project.folder / "key"
         path.write_text(key, encoding="utf-8")
