@@ -72,6 +72,7 @@ class LoadGuard:
         self._has_tables = not settings.create_tables
         self._has_started = False
         self._is_reachable = True
+        self._was_out_of_reach = False
 
     def make_tables(self) -> None:
         """Make the tables that are missing, where `create_tables` is on.
@@ -151,8 +152,9 @@ class LoadGuard:
             is_no = self._settings.create_tables and not isinstance(error, UnreachableError)
             if is_no or self._settings.patterns.on_unavailable == "fail":
                 raise
-            logger.warning("%s Going on without %s, until it can be reached.", error, without)
-            self._is_reachable = False
+            level = logging.DEBUG if self._was_out_of_reach else logging.WARNING  # once is enough
+            logger.log(level, "%s Going on without %s, until it can be reached.", error, without)
+            self._is_reachable, self._was_out_of_reach = False, True
 
     def _is_ready(self) -> bool:
         """Return whether clocks and months were compared, after another try if they could not be at the start."""
@@ -160,6 +162,8 @@ class LoadGuard:
             self._is_reachable = True
             self.make_tables()
             self.start()
+            if self._has_started and self._was_out_of_reach:
+                logger.info("%s can be reached: clocks and months are compared from here on.", self._place)
         return self._has_started
 
     def _compare_clocks(self, client: Client) -> None:

@@ -280,6 +280,8 @@ def test_a_server_that_answers_late_is_guarded_from_then_on(
         assert len(written.files(DETAIL)) == 1
         assert "Going on without making and checking the tables, comparing clocks and claiming months" in warnings[0]
         assert "Going on with the 1 patterns cached" in warnings[1]
+        assert len(warnings) == 2
+        assert "can be reached: clocks and months are compared from here on" in caplog.text
         assert client.command(tables, {"database": config.database}) == made - 1  # all but that of the patterns
         assert client.command(f"EXISTS {config.database}.stg_azure_billing_load") == 1
 
