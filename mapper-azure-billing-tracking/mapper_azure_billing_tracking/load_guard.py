@@ -85,8 +85,8 @@ class LoadGuard:
                 ensure_tables(self._clickhouse, self._connection)
                 self._has_tables = True
 
-    def start(self) -> None:
-        """Compare the clocks, and read what the warehouse has for each month, once the tables are there.
+    def start(self) -> bool:
+        """Compare the clocks, and read what the warehouse has for each month; return whether that is done.
 
         Raises:
             LoadRefusedError: The clocks differ, or the warehouse has a snapshot in the future.
@@ -103,6 +103,7 @@ class LoadGuard:
                 if BillingMonth.table in present:
                     self._read_row_counts(client)
                 self._has_started = True
+        return self._has_started
 
     def claim(self, snapshots: Iterable[SnapshotKey]) -> None:
         """Claim the snapshots whose first rows are about to be sent; skip those this run has claimed.
@@ -161,8 +162,7 @@ class LoadGuard:
         if not self._has_started:
             self._is_reachable = True
             self.make_tables()
-            self.start()
-            if self._has_started and self._was_out_of_reach:
+            if self.start() and self._was_out_of_reach:
                 logger.info("%s can be reached: clocks and months are compared from here on.", self._place)
         return self._has_started
 
