@@ -19,14 +19,16 @@ from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.check.verdict import merge
 from azure_billing_warehouse.cli_options import expectations, month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
-from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.config import ClickHouseConfig, clickhouse_variable
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.passwords import PasswordError, encrypt
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.patterns.files import pattern_csv, read_patterns
 from azure_billing_warehouse.patterns.oddities import describe, find_oddities
 from azure_billing_warehouse.prune import prune as prune_snapshots
 from azure_billing_warehouse.report.page import write_report
 from azure_billing_warehouse.schema.create import ensure_tables, statements
+from azure_billing_warehouse.setting_sentences import sentences
 from azure_billing_warehouse.tables import with_dataset
 
 if TYPE_CHECKING:
@@ -59,8 +61,15 @@ class _Commands(click.Group):
     "--password-file",
     envvar="CLICKHOUSE_PASSWORD_FILE",
     show_envvar=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="File with the password; without it the environment variable CLICKHOUSE_PASSWORD is used.",
+)
+@click.option(
+    "--fernet-key-file",
+    envvar="CLICKHOUSE_FERNET_KEY_FILE",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="File with the key of an encrypted password; without it the variable CLICKHOUSE_FERNET_KEY is used.",
 )
 @click.option(
     "--database", envvar="CLICKHOUSE_DATABASE", default=_DEFAULTS["database"], show_envvar=True, help="Database."
@@ -96,18 +105,14 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="azure-billing-warehouse")
 @click.pass_context
-def main(ctx: click.Context, /, user: str, password_file: Path | None, **connection: Any) -> None:  # noqa: ANN401 - options
+def main(ctx: click.Context, /, user: str, **connection: Any) -> None:  # noqa: ANN401 - options
     """Create, check, prune and report on the ClickHouse tables of the Azure bill."""
-    password = (
-        password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        if password_file
-        else os.environ.get("CLICKHOUSE_PASSWORD", "")
-    )
+    secrets = {name: os.environ.get(f"CLICKHOUSE_{name.upper()}", "") for name in ("password", "fernet_key")}
+    settings = {"username": user, **secrets, **connection}
     try:
-        ctx.obj = ClickHouseConfig(username=user, password=password, **connection)
+        ctx.obj = ClickHouseConfig.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise click.UsageError(f"{first['loc'][0]} is {first['input']!r}: {first['msg']}") from error
+        raise click.UsageError(" ".join(sentences(error, ClickHouseConfig, clickhouse_variable, settings))) from error
 
 
 @main.command()
@@ -195,6 +200,30 @@ def report(config: ClickHouseConfig, file: Path, since: dt.date | None, expected
 
 
 @main.group()
+def password() -> None:
+    """Keep the password of ClickHouse encrypted."""
+
+
+@password.command("new-key")
+def new_key() -> None:
+    """Print a new Fernet key, for CLICKHOUSE_FERNET_KEY or a file."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - takes time that the other commands save
+
+    click.echo(Fernet.generate_key().decode())
+
+
+@password.command("encrypt")
+@click.pass_obj
+def encrypt_password(config: ClickHouseConfig) -> None:
+    """Read a password from standard input and print it encrypted, for CLICKHOUSE_PASSWORD or a file."""
+    text = click.prompt("Password", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        click.echo(encrypt(text.rstrip("\r\n"), config.secrets()))
+    except PasswordError as error:
+        raise OperatorError(str(error)) from error
+
+
+@main.group()
 def patterns() -> None:
     """Import and list the tracking patterns (table d_application_tag)."""
 
@@ -203,7 +232,10 @@ def patterns() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_patterns(config: ClickHouseConfig, file: Path) -> None:
-    """Replace the patterns with those in FILE, a CSV with the columns id and resource_tracking."""
+    """Replace the patterns with those in FILE, a CSV with the columns id and resource_tracking.
+
+    Cells are separated by commas, semicolons or tabs. Database and table are made if they are missing.
+    """
     found = read_patterns(file)
     for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from azure_billing_warehouse import cluster
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.passwords import PasswordError, find_password
 from azure_billing_warehouse.tls import WANTS_TLS, authorities_fault, causes, tls_fault, wants_tls
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ _TRANSPORT_CAUSES = {
 
 class WarehouseError(OperatorError):
     """What can't be done with ClickHouse, why, and what to do."""
+
+
+class UnreachableError(WarehouseError):
+    """No server answers there: nobody said no."""
 
 
 class MissingDatabaseError(WarehouseError):
@@ -110,9 +115,15 @@ def explained(config: ClickHouseConfig, purpose: str) -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, cluster.ClusterError) as error:
-        is_missing = isinstance(error, DatabaseError) and error.code == _UNKNOWN_DATABASE
-        kind = MissingDatabaseError if is_missing else WarehouseError
-        raise kind(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
+        raise _kind(error)(f"{_place(config)}: can't {purpose}: {_cause(error, config)}.") from error
+
+
+def _kind(error: Exception) -> type[WarehouseError]:
+    if isinstance(error, DatabaseError) and error.code == _UNKNOWN_DATABASE:
+        return MissingDatabaseError
+    if any(type(link).__name__ in _TRANSPORT_CAUSES for link in causes(error)):
+        return UnreachableError
+    return WarehouseError
 
 
 def _open(config: ClickHouseConfig, database: str | None) -> Client:
@@ -122,12 +133,13 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
     ca_cert = config.ca_cert.absolute() if config.secure and config.verify and config.ca_cert else None
     if ca_cert and (fault := authorities_fault(ca_cert)):
         raise WarehouseError(f"{_place(config)}: can't connect: {fault}.")
+    password = _password(config)
     with explained(config, "connect"):
         client = clickhouse_connect.get_client(
             host=config.host,
             port=config.port,
             username=config.username,
-            password=config.password.get_secret_value(),
+            password=password,
             database=database,
             secure=config.secure,
             verify=config.verify,
@@ -151,6 +163,13 @@ def _open(config: ClickHouseConfig, database: str | None) -> Client:
         return client
 
 
+def _password(config: ClickHouseConfig) -> str:
+    try:
+        return find_password(config.secrets())
+    except PasswordError as error:
+        raise WarehouseError(str(error)) from error
+
+
 def _place(config: ClickHouseConfig) -> str:
     return f"ClickHouse at {config.host}:{config.port}, database {config.database}"
 
@@ -171,7 +190,7 @@ def _cause(error: Exception, config: ClickHouseConfig) -> str:
     else:
         *_, first = causes(error)
         text = str(first) or type(first).__name__
-    return " ".join(_masked(text, config.password.get_secret_value()).split()).rstrip(".")
+    return " ".join(_masked(text, _password(config)).split()).rstrip(".")
 
 
 def _server_message(error: Exception) -> str | None:

@@ -39,7 +39,19 @@ class ClickHouseConfig(Settings):
     password: SecretStr = Field(
         SecretStr(""),
         title="Password",
-        description="Password of the user; give it by the environment, not in a file that is committed.",
+        description=(
+            "Password of the user, or `fernet:` and the encrypted password; give it by the environment, not in a file "
+            "that is committed."
+        ),
+    )
+    password_file: Path | None = Field(
+        None, title="Password file", description="File that holds the password instead of `password`."
+    )
+    fernet_key: SecretStr | None = Field(
+        None, title="Fernet key", description="Key that decrypts a password of the form `fernet:...`."
+    )
+    fernet_key_file: Path | None = Field(
+        None, title="Fernet key file", description="File that holds the Fernet key instead of `fernet_key`."
     )
     database: str = Field("default", title="Database", description="Database of the tables.", min_length=1)
     secure: bool = Field(default=False, title="TLS", description="Connect by HTTPS.")
@@ -66,6 +78,15 @@ class ClickHouseConfig(Settings):
         description="Path in Keeper below which a cluster's replicated tables are.",
     )
 
+    def secrets(self) -> dict[str, str | Path | None]:
+        """Return the settings that say where the password is, as `passwords` takes them."""
+        return {
+            "password": self.password.get_secret_value(),
+            "password_file": self.password_file,
+            "fernet_key": self.fernet_key.get_secret_value() if self.fernet_key else None,
+            "fernet_key_file": self.fernet_key_file,
+        }
+
     @field_validator("database")
     @classmethod
     def _writable_name(cls, database: str) -> str:
@@ -81,6 +102,11 @@ class ClickHouseConfig(Settings):
         if not path.startswith("/") or path.endswith("/") or "{shard}" not in path or "{uuid}" in path:
             raise ValueError("it must begin with /, not end with it, have {shard} and not have {uuid}")
         return path
+
+
+def clickhouse_variable(setting: str) -> str:
+    """Return the environment variable that a setting of ClickHouse comes from."""
+    return "CLICKHOUSE_USER" if setting == "username" else f"CLICKHOUSE_{setting.upper()}"
 
 
 def read_months(text: str) -> frozenset[dt.date]:

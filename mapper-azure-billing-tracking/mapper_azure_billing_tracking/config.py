@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path  # noqa: TC003 - Pydantic reads the annotations at run time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from azure_billing_warehouse.config import MAX_CLOCK_SKEW, ClickHouseConfig, Settings, read_months
+from azure_billing_warehouse.config import (
+    MAX_CLOCK_SKEW,
+    ClickHouseConfig,
+    Settings,
+    clickhouse_variable,
+    read_months,
+)
+from azure_billing_warehouse.patterns.table import read_name
+from azure_billing_warehouse.setting_sentences import unknown_name
 from mapper_azure_billing_tracking.batches.columns import COLUMNS
 from mapper_azure_billing_tracking.sdk import resolve_schema_references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class PatternsConfig(Settings):
@@ -20,9 +31,24 @@ class PatternsConfig(Settings):
         "clickhouse", title="Source", description="Where the tracking patterns are: `clickhouse` or `csv`."
     )
     table: str = Field(
-        "d_application_tag", title="Table", description="Table with the columns id and resource_tracking."
+        "d_application_tag",
+        title="Table",
+        description=(
+            "Table with the columns id and resource_tracking, in the database of `clickhouse` or in the one before the "
+            "dot: `dbo.d_application_tag`. A name that has a dot in it is written within backquotes."
+        ),
     )
-    path: Path | None = Field(None, title="CSV file", description="CSV file with these columns.")
+    path: Path | None = Field(
+        None, title="CSV file", description="CSV file with these columns, separated by commas, semicolons or tabs."
+    )
+    required: bool = Field(
+        default=True,
+        title="Required",
+        description=(
+            "Stop where there is no pattern, or nowhere to read one from. `false`: go on, and track every row to its "
+            "own resource."
+        ),
+    )
     cache_path: Path | None = Field(None, title="Cache file", description="File that keeps the last patterns read.")
     refresh_seconds: float = Field(
         3600, title="Refresh", description="A running mapper reads the patterns again after this time.", gt=0
@@ -32,9 +58,16 @@ class PatternsConfig(Settings):
         title="When unavailable",
         description=(
             "`cache`: when ClickHouse can't be reached, go on with the cached patterns and a warning that "
-            "says how old they are."
+            "says how old they are. Tables, clocks and months are then compared once it can be reached: the target "
+            "may write somewhere else."
         ),
     )
+
+    @field_validator("table")
+    @classmethod
+    def _readable_name(cls, table: str) -> str:
+        read_name(table)
+        return table
 
 
 TAG_COLUMNS = {
@@ -173,6 +206,41 @@ class ProcessingConfig(Settings):
         if month_stream == info.data.get("stream"):
             raise ValueError("this is the stream of the usage rows")
         return month_stream
+
+
+ENVIRONMENT_PREFIX = "MAPPER_AZURE_BILLING_TRACKING_"
+
+
+def variable(setting: str) -> str:
+    """Return the environment variable that a setting comes from in the Meltano project: `meltano.yml` names them.
+
+    Args:
+        setting: The setting's name, after that of its group and a dot if it is in one.
+    """
+    group, _, name = setting.partition(".")
+    if group == "clickhouse" and name:
+        return clickhouse_variable(name)
+    if setting == "accept_empty_months":
+        return "TAP_AZURE_EA_BILLING_ACCEPT_EMPTY_MONTHS"
+    return ENVIRONMENT_PREFIX + setting.replace(".", "_").upper()
+
+
+def unknown_variables(variables: Iterable[str]) -> list[str]:
+    """Return a sentence for each environment variable with the mapper's prefix that names no setting.
+
+    Meltano hands on variables of its own besides, which begin with one more `_`.
+    """
+    groups: dict[str, type[Settings]] = {"patterns": PatternsConfig, "clickhouse": ClickHouseConfig}
+    known = {*ProcessingConfig.model_fields, "loglevel"} | {
+        f"{group}_{name}" for group, model in groups.items() for name in model.model_fields
+    }
+    names = [name.removeprefix(ENVIRONMENT_PREFIX) for name in variables if name.startswith(ENVIRONMENT_PREFIX)]
+    return [
+        f"The environment variable {ENVIRONMENT_PREFIX}{name} is no setting of the mapper: "
+        + unknown_name(name, known, lambda near: ENVIRONMENT_PREFIX + near.upper())
+        for name in names
+        if name.lower() not in known and not name.startswith("_")
+    ]
 
 
 def config_jsonschema(model: type[Settings]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Keeps a load from hiding good months: it compares clocks, refuses instants in the future, claims snapshots.
+"""Keeps a load from hiding good months: makes tables, compares clocks, refuses future instants, claims snapshots.
 
-It sends ClickHouse a few small queries at the start, and two statements for each snapshot; it looks at no rows.
+It sends ClickHouse a few small queries at the start, and two statements for each snapshot; it looks at no rows. Where
+the mapper may go on without ClickHouse, all of it is done as soon as ClickHouse answers.
 """
 
 # ruff: noqa: S608 - identifiers come from the models or are quoted, values are sent as parameters
@@ -10,19 +11,21 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from azure_billing_warehouse.clickhouse import Connection, WarehouseError, read_clock
+from azure_billing_warehouse.clickhouse import Connection, UnreachableError, WarehouseError, read_clock
 from azure_billing_warehouse.cluster import in_turn
 from azure_billing_warehouse.config import read_months
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
 from azure_billing_warehouse.schema.views import whole
 from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
 from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from clickhouse_connect.driver.client import Client
 
@@ -66,27 +69,41 @@ class LoadGuard:
         self._claimed: set[SnapshotKey] = set()
         self._row_counts: dict[tuple[str, str, dt.date], int] = {}
         self._place = f"ClickHouse at {clickhouse.host}:{clickhouse.port}, database {clickhouse.database}"
+        self._has_tables = not settings.create_tables
+        self._has_started = False
         self._is_reachable = True
+        self._was_out_of_reach = False
 
-    def start(self) -> None:
-        """Compare the clocks, and read what the warehouse has for each month.
+    def make_tables(self) -> None:
+        """Make the tables that are missing, where `create_tables` is on.
+
+        Raises:
+            WarehouseError: They can't be made, or one that is there can't hold the bill.
+        """
+        if not self._has_tables:
+            with self._going_on("making and checking the tables, comparing clocks and claiming months"):
+                ensure_tables(self._clickhouse, self._connection)
+                self._has_tables = True
+
+    def start(self) -> bool:
+        """Compare the clocks, and read what the warehouse has for each month; return whether that is done.
 
         Raises:
             LoadRefusedError: The clocks differ, or the warehouse has a snapshot in the future.
             WarehouseError: ClickHouse can't be queried.
         """
-        try:
-            with self._connection.use("look at the months that are there") as client:
+        if self._is_reachable and not self._has_started:
+            with (
+                self._going_on("comparing clocks and months with it"),
+                self._connection.use("look at the months that are there") as client,
+            ):
                 self._compare_clocks(client)
                 present = self._tables_present(client)
                 self._refuse_future_snapshots(client, present)
                 if BillingMonth.table in present:
                     self._read_row_counts(client)
-        except WarehouseError as error:
-            if self._settings.create_tables or self._settings.patterns.on_unavailable == "fail":
-                raise
-            logger.warning("%s Going on without comparing clocks and months with it.", error)
-            self._is_reachable = False
+                self._has_started = True
+        return self._has_started
 
     def claim(self, snapshots: Iterable[SnapshotKey]) -> None:
         """Claim the snapshots whose first rows are about to be sent; skip those this run has claimed.
@@ -96,11 +113,9 @@ class LoadGuard:
                 another dataset.
             WarehouseError: ClickHouse can't be queried.
         """
-        if not self._is_reachable:
-            return
         for snapshot in snapshots:
             written = self._as_written(snapshot)
-            if written not in self._claimed:
+            if written not in self._claimed and self._is_ready():
                 if any(written == other._replace(dataset=written.dataset) for other in self._claimed):
                     raise LoadRefusedError(_same_instant(written))
                 self._claim(written)
@@ -128,6 +143,28 @@ class LoadGuard:
             )
         if month["row_count"] == month["received_row_count"]:
             self._row_counts[snapshot[:3]] = month["row_count"]
+
+    @contextmanager
+    def _going_on(self, without: str) -> Iterator[None]:
+        """Turn an error into a warning where the mapper may go on; a server that says no to the tables is an error."""
+        try:
+            yield
+        except WarehouseError as error:
+            is_no = self._settings.create_tables and not isinstance(error, UnreachableError)
+            if is_no or self._settings.patterns.on_unavailable == "fail":
+                raise
+            level = logging.DEBUG if self._was_out_of_reach else logging.WARNING  # once is enough
+            logger.log(level, "%s Going on without %s, until it can be reached.", error, without)
+            self._is_reachable, self._was_out_of_reach = False, True
+
+    def _is_ready(self) -> bool:
+        """Return whether clocks and months were compared, after another try if they could not be at the start."""
+        if not self._has_started:
+            self._is_reachable = True
+            self.make_tables()
+            if self.start() and self._was_out_of_reach:
+                logger.info("%s can be reached: clocks and months are compared from here on.", self._place)
+        return self._has_started
 
     def _compare_clocks(self, client: Client) -> None:
         before = self._now()

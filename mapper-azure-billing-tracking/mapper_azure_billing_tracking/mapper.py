@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from typing_extensions import override
 
 from azure_billing_warehouse.clickhouse import Connection
 from azure_billing_warehouse.errors import OperatorError
-from azure_billing_warehouse.schema.create import ensure_tables
+from azure_billing_warehouse.setting_sentences import sentences, unreadable_files
 from azure_billing_warehouse.tables import (
     AzureBillingDetail,
     BillingIssue,
@@ -25,7 +26,7 @@ from azure_billing_warehouse.tables import (
 )
 from mapper_azure_billing_tracking.batches.arrow import ArrowReader, read_manifest
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
-from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
+from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema, unknown_variables, variable
 from mapper_azure_billing_tracking.load_guard import LoadGuard
 from mapper_azure_billing_tracking.memory import MemoryGuard
 from mapper_azure_billing_tracking.months import MonthOutcomes
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from mapper_azure_billing_tracking.batches.batch import UsageBatch
@@ -66,6 +68,8 @@ class MapperAzureBillingTracking(LineMapper):
     @override
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        for sentence in unknown_variables(os.environ):
+            self.logger.warning("%s", sentence)
         self.settings = self._validated(dict(self.config))
         # A frame is a few MB: the streaming engine's threads would take longer to start than the queries to run.
         pl.Config.set_engine_affinity("in-memory")
@@ -88,14 +92,23 @@ class MapperAzureBillingTracking(LineMapper):
 
     @staticmethod
     def _validated(config: dict[str, Any]) -> ProcessingConfig:
+        # A name that begins with `_` is one of Meltano's extras.
+        ours = {name: value for name, value in config.items() if not name.startswith("_")}
         try:
-            return ProcessingConfig.model_validate(config)
+            return ProcessingConfig.model_validate(ours)
         except ValidationError as error:
-            errors = [
-                f"Setting {'.'.join(map(str, found['loc']))}: {found['msg']}."
-                for found in error.errors(include_input=False)
-            ]
+            errors = sentences(error, ProcessingConfig, variable, ours)
             raise ConfigValidationError("The configuration of the mapper is wrong.", errors=errors) from None
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the configuration files; one that can't be read is one sentence in the log and exit code 1."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError, TypeError) as error:
+            cls.logger.error("%s", unreadable_files(value, error))  # noqa: TRY400 - the sentence says it all
+            ctx.exit(1)
 
     @classmethod
     @override
@@ -206,8 +219,8 @@ class MapperAzureBillingTracking(LineMapper):
             return
         if self.settings.output != "records":
             self._batches.remove_leftovers()
-        if self.settings.create_tables and self.settings.clickhouse is not None:
-            ensure_tables(self.settings.clickhouse, self._connection)
+        if self._guard is not None:
+            self._guard.make_tables()
         self._refresh_patterns()
         if self._guard is not None:
             self._guard.start()

@@ -15,7 +15,8 @@ from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns.files import MalformedLineError, PatternFileError, read_patterns
 from azure_billing_warehouse.patterns.pattern import MalformedPatternError, Pattern
-from azure_billing_warehouse.patterns.table import read_table
+from azure_billing_warehouse.patterns.table import TABLE, read_name, read_table
+from mapper_azure_billing_tracking.config import variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +27,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_IMPORT = f"make {TABLE} with `azure-billing-warehouse patterns import FILE.csv`, or set patterns.source to csv"
+_CORRECT = f"correct patterns.table ({variable('patterns.table')}), or leave it out and {_IMPORT}"
+_ALLOW = f"set patterns.required ({variable('patterns.required')}) to false to go without any"
+
 
 class PatternsUnavailableError(OperatorError):
     """The patterns can't be read; the message says from where, why, and what to do."""
+
+
+class _AbsentError(Exception):
+    """There is no pattern.
+
+    Args:
+        place: Where there is none, as the beginning of a sentence.
+        cure: How to get some.
+    """
+
+    def __init__(self, place: str, cure: str) -> None:
+        super().__init__(place)
+        self.place = place
+        self.cure = cure
+
+
+class NoPatternsError(PatternsUnavailableError):
+    """There are none, or nowhere to read them from, and they are required."""
 
 
 class _Cache(BaseModel):
@@ -67,11 +90,19 @@ class PatternSource:
         """Read the patterns, and keep them in the cache file where one is set.
 
         Raises:
+            NoPatternsError: There are none, and they are required.
             PatternsUnavailableError: They can't be read, and `on_unavailable` is `fail` or there is no cache.
         """
         self._read_at = self._clock()
         try:
             patterns = self._from_file() if self._config.source == "csv" else self._from_table()
+        except _AbsentError as absent:
+            if self._config.required:
+                raise NoPatternsError(f"{absent.place}: {absent.cure}, or {_ALLOW}.") from absent
+            logger.warning(
+                "%s, which patterns.required allows: every row is tracked to its own resource.", absent.place
+            )
+            return []
         except PatternsUnavailableError as unavailable:
             if self._config.on_unavailable == "fail" or self._config.source == "csv":
                 raise
@@ -79,16 +110,18 @@ class PatternSource:
         if self._config.cache_path is not None:
             _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=patterns))
         logger.info("Read %d tracking patterns from %s.", len(patterns), self._config.path or self._config.table)
-        if not patterns:
-            logger.warning("There are no tracking patterns: every row is tracked to its own resource.")
         return patterns
 
     def _from_file(self) -> list[Pattern]:
         path = self._config.path
         if path is None:
-            raise PatternsUnavailableError("The setting patterns.path is missing: patterns.source is csv.")
+            raise _AbsentError(
+                "patterns.source is csv, and the setting patterns.path is missing", "set it to a CSV file"
+            )
         try:
-            return read_patterns(path)
+            return _some(
+                read_patterns(path), str(path), "write them into the file, with the columns id and resource_tracking"
+            )
         except MalformedLineError as error:
             raise _malformed(error.pattern, str(path)) from error
         except PatternFileError as error:
@@ -96,11 +129,18 @@ class PatternSource:
 
     def _from_table(self) -> list[Pattern]:
         if self._clickhouse is None:
-            raise PatternsUnavailableError(
-                "The settings clickhouse.* are missing; without them set patterns.source to csv and patterns.path."
+            raise _AbsentError(
+                "The tracking patterns are in ClickHouse, and the settings clickhouse.* are missing",
+                "set them, or patterns.source to csv and patterns.path",
             )
         table = self._config.table
-        place = f"table {self._clickhouse.database}.{table} on {self._clickhouse.host}:{self._clickhouse.port}"
+        database, name = read_name(table)
+        place = (
+            f"table {database or self._clickhouse.database}.{name} on {self._clickhouse.host}:{self._clickhouse.port}"
+        )
+        cure = (
+            _IMPORT if (database or self._clickhouse.database, name) == (self._clickhouse.database, TABLE) else _CORRECT
+        )
         try:
             patterns = read_table(self._clickhouse, table, self._connection)
         except MalformedPatternError as error:
@@ -110,11 +150,8 @@ class PatternSource:
                 f"The tracking patterns can't be read from table {table}: {error}"
             ) from error
         if patterns is None:
-            raise PatternsUnavailableError(
-                f"There is no {place}: make it with `azure-billing-warehouse patterns import FILE.csv`, "
-                "or set patterns.source to csv."
-            )
-        return patterns
+            raise _AbsentError(f"There is no {place}", cure)
+        return _some(patterns, place, cure)
 
     def _cached(self, unavailable: PatternsUnavailableError) -> list[Pattern]:
         path = self._config.cache_path
@@ -132,6 +169,17 @@ class PatternSource:
             age.total_seconds() / 3600,
         )
         return cache.patterns
+
+
+def _some(patterns: list[Pattern], place: str, cure: str) -> list[Pattern]:
+    """Return the patterns, if one of them is not blank.
+
+    Raises:
+        _AbsentError: None is.
+    """
+    if not any(pattern.resource_tracking.strip() for pattern in patterns):
+        raise _AbsentError(f"There are no tracking patterns in {place}", cure)
+    return patterns
 
 
 def _write_cache(path: Path, cache: _Cache) -> None:

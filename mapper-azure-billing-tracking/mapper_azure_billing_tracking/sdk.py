@@ -42,7 +42,7 @@ MESSAGE_TYPES = frozenset(SingerMessageType)
 """The types of Singer messages, each of which has a callback."""
 
 
-_REMARKS = ("Skipping parse of env var settings", "Reader '%s' completed processing")
+_REMARKS = ("Skipping parse of env var settings", "Config validation failed", "Reader '%s' completed processing")
 """How remarks of singer-sdk begin that would stand between the sentence of an error and the end of the log."""
 
 

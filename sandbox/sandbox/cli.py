@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,23 @@ def months_between(first: str, last: str) -> list[str]:
     return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)]
 
 
-_port = click.option("--port", default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+def _usable(_context: click.Context, _parameter: click.Parameter, port: int) -> int:
+    if port:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+            try:
+                probe.bind(("127.0.0.1", port))
+            except (OSError, OverflowError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+                raise click.BadParameter(
+                    f"{port} can't be used ({reason}): name another, or 0 for a free one."
+                ) from None
+    return port
+
+
+_port = click.option(
+    "--port", default=0, show_default=True, callback=_usable, help="Port on 127.0.0.1; 0 takes a free one."
+)
 _folder = click.option(
     "--data", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for what is kept."
 )

@@ -11,13 +11,15 @@ from singer_sdk.singerlib.schema import resolve_schema_references
 from typing_extensions import override
 
 from tap_azure_ea_billing.config import AzureApiConfig
+from tap_azure_ea_billing.setting_sentences import sentences, unknown_name
+from tap_azure_ea_billing.sources.forms import FORMS
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import ErrorDetails, core_schema
+    from pydantic_core import core_schema
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -41,9 +43,29 @@ def settings_schema() -> dict[str, Any]:
     return {"type": "object", "properties": schema["properties"], "required": schema["required"]}
 
 
-def setting_errors(error: ValidationError) -> list[str]:
-    """Return a sentence for each setting that is wrong, never with its value if that could be a key."""
-    return [_sentence(details) for details in _found(error)]
+def setting_errors(error: ValidationError, settings: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each of the settings that is wrong, never with its value if that could be a key."""
+    return sentences(error, AzureApiConfig, _variable, settings, FORMS)
+
+
+def unknown_variables(variables: Mapping[str, str], others: Iterable[str]) -> list[str]:
+    """Return a sentence for each environment variable with our prefix that names no setting.
+
+    Meltano hands on variables of its own beside those of the settings: `TAP_AZURE_EA_BILLING__SELECT` and the like.
+
+    Args:
+        variables: The environment.
+        others: Names of settings that are not ours, but singer-sdk's.
+    """
+    known = {*_names(settings_schema()["properties"]), *others, "loglevel"}
+    names = [name.removeprefix(ENVIRONMENT_PREFIX) for name in variables if name.startswith(ENVIRONMENT_PREFIX)]
+    of_others = ("_", *(f"{name.upper()}_" for name in others))
+    return [
+        f"The environment variable {ENVIRONMENT_PREFIX}{name} is no setting of the tap: "
+        + unknown_name(name, known, lambda near: ENVIRONMENT_PREFIX + near.upper())
+        for name in names
+        if name.lower() not in known and not name.startswith(of_others)
+    ]
 
 
 def variable_errors(variables: Mapping[str, str]) -> list[str]:
@@ -56,28 +78,28 @@ def variable_errors(variables: Mapping[str, str]) -> list[str]:
         text = variables.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None and schema["type"] in {"integer", "boolean"}:
             texts[name] = text
-        elif text is not None and schema["type"] == "array":
+        elif text is not None and schema["type"] in {"array", "object"}:
             try:
                 texts[name] = msgspec.json.decode(text)
             except msgspec.DecodeError:
-                texts[name] = text  # is no list either
+                texts[name] = text  # is neither a list nor an object
     try:
         AzureApiConfig.model_validate(texts)
     except ValidationError as error:
-        return [_sentence(details) for details in _found(error) if details["loc"] and details["loc"][0] in texts]
+        return [
+            sentence
+            for sentence, found in zip(setting_errors(error, texts), error.errors(), strict=True)
+            if found["loc"] and found["loc"][0] in texts
+        ]
     return []
 
 
-def _found(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_input=False, include_context=False)
+def _variable(setting: str) -> str:
+    return ENVIRONMENT_PREFIX + setting.partition(".")[0].upper()
 
 
-def _sentence(details: ErrorDetails) -> str:
-    message = details["msg"].removeprefix("Value error, ")
-    if not details["loc"]:
-        return f"{message[0].upper()}{message[1:]}."
-    setting = ".".join(str(part) for part in details["loc"])
-    variable = f"environment variable {ENVIRONMENT_PREFIX}{str(details['loc'][0]).upper()}"
-    if details["type"] == "missing":
-        return f"Setting `{setting}` is missing: set it ({variable})."
-    return f"Setting `{setting}` is wrong: {message[0].lower()}{message[1:]} ({variable})."
+def _names(properties: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the names of settings as variables have them: a group, and each setting in it."""
+    for name, schema in properties.items():
+        yield prefix + name
+        yield from _names(schema.get("properties", {}), f"{prefix}{name}_")

@@ -14,6 +14,7 @@ from tap_azure_ea_billing.sources.arm.settings import UsageDetailsSettings
 from tap_azure_ea_billing.sources.cost_details.settings import CostDetailsSettings
 from tap_azure_ea_billing.sources.ea.settings import EASettings
 from tap_azure_ea_billing.sources.exports.settings import ExportsSettings
+from tap_azure_ea_billing.sources.forms import FILE_PREFIX
 from tap_azure_ea_billing.sources.settings import SettingsGroup
 
 
@@ -31,7 +32,7 @@ class BatchStorage(SettingsGroup):
         description="Folder on this machine, as a path or a `file://` URL.",
     )
     prefix: str = Field(
-        default="usage_details-", title="Prefix", description="How the names of the files begin.", pattern=r"^[^/]*$"
+        default="usage_details-", title="Prefix", description="How the names of the files begin.", pattern=FILE_PREFIX
     )
 
     @field_validator("root")
@@ -71,6 +72,6 @@ class AzureApiConfig(EASettings, CostDetailsSettings, UsageDetailsSettings, Expo
     @classmethod
     def _source_is_known(cls, source: str) -> str:
         if source not in SOURCES:
-            message = f"input should be {' or '.join(map(repr, SOURCES))}"
+            message = f"{source!r} is unknown; it must be {' or '.join(map(repr, SOURCES))}"
             raise ValueError(message)
         return source

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ].*)?)?")
 _STEP_BETWEEN_RUNS = timedelta(seconds=1)
@@ -140,6 +140,22 @@ def state_ahead(whose: str, bookmark: Bookmark, now: datetime, max_skew: float) 
     else:
         return None
     return f"The state of {whose} {what}, and {by_the_clock}: {_CURE}."
+
+
+def start_before_state(whose: str, bookmark: Bookmark | None, start: date, planned: Sequence[date]) -> str | None:
+    """Return a sentence if the run passes over months from `start_date` on that lie before all that the state knows."""
+    known = bookmark.row_counts if bookmark else {}
+    missed = [month for month in months_between(start, min(known, default=start)) if month not in {*known, *planned}]
+    if not known or not missed:
+        return None
+    first, last = label(missed[0]), label(missed[-1])
+    skipped = f"{first} is" if first == last else f"{first} to {last} are"
+    return (
+        f"The state of {whose} begins with {label(min(known))}, later than start_date, and a run goes on from its end: "
+        f"{skipped} not read. If that is still to be loaded, run this, which has a state of its own: "
+        f"TAP_AZURE_EA_BILLING_START_DATE={first} TAP_AZURE_EA_BILLING_END_DATE={last} "
+        f"meltano run --state-id-suffix=from-{first} tap-azure-ea-billing mapper target-clickhouse"
+    )
 
 
 def completed(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Stream)
 _FIRST_ERROR_STATUS = 400
-_REMARKS = ("Skipping parse of env var settings", "Added '%s' as child stream")
+_REMARKS = ("Skipping parse of env var settings", "Config validation failed", "Added '%s' as child stream")
 
 
 def is_no_remark(record: logging.LogRecord) -> bool:

@@ -137,6 +137,13 @@ class BillingMonths(BillStream):
         bill = Bill(**(context or {}))
         if self._bookmarks is None:
             self._bookmarks = self._read_bookmarks()
+            if self.usage.selected and not self.selected:
+                self.logger.warning(
+                    "The stream %s is not selected: no month will ever be complete, and the warehouse's views show "
+                    "complete months only. Select it too: meltano select tap-azure-ea-billing %s '*'",
+                    self.name,
+                    self.name,
+                )
         bookmark = self._bookmarks.get(bill)
         afresh = bookmark is None or self.takes_no_notice_of_state
         held: list[Extraction] | None = [] if afresh else None
@@ -164,6 +171,8 @@ class BillingMonths(BillStream):
         runs = self._run.source.runs(*bill)
         if runs is None:
             planned = months.months_to_extract(bookmark, first, last, now, settings.restatement_days)
+            if sentence := months.start_before_state(bill.named(), bookmark, first, planned):
+                self.logger.warning("%s", sentence)
         else:
             self._warn_of_gaps(bill, [m for m in months.months_between(first, last) if m not in runs], now)
             planned = months.months_with_news(bookmark, first, last, runs)

@@ -13,11 +13,12 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
-from tap_azure_ea_billing.about import setting_errors, settings_schema, variable_errors
+from tap_azure_ea_billing.about import setting_errors, settings_schema, unknown_variables, variable_errors
 from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.run import Run
 from tap_azure_ea_billing.sdk import PageWriter, is_no_remark
+from tap_azure_ea_billing.setting_sentences import unreadable_files
 from tap_azure_ea_billing.signals import SignalExit, exit_at_signals
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX, without_blanks
 from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
@@ -25,6 +26,7 @@ from tap_azure_ea_billing.streams import BillingMonths, UsageDetails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import click
     from singer_sdk.streams import Stream
 
     from tap_azure_ea_billing.sources.source import Clock
@@ -103,11 +105,28 @@ class TapAzureEABilling(Tap):
             cls.logger.error("%s", error)  # noqa: TRY400 - a traceback says nothing to the person who runs the pipeline
             sys.exit(1)
 
-    def _check_settings(self) -> None:
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the configuration files; one that can't be read is one sentence in the log and exit code 1."""
         try:
-            errors = self.run.configure(AzureApiConfig.model_validate(dict(self.config)))
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError, TypeError) as error:
+            cls.logger.error("%s", unreadable_files(value, error))  # noqa: TRY400 - as in `invoke`
+            ctx.exit(1)
+
+    def _check_settings(self) -> None:
+        of_the_sdk = self.config_jsonschema["properties"].keys() - AzureApiConfig.model_fields.keys()
+        for sentence in unknown_variables(os.environ, of_the_sdk):
+            self.logger.warning("%s", sentence)
+        # A name that begins with `_` is one of Meltano's extras, such as `_select`.
+        ours = {
+            name: value for name, value in self.config.items() if name not in of_the_sdk and not name.startswith("_")
+        }
+        try:
+            errors = self.run.configure(AzureApiConfig.model_validate(ours))
         except ValidationError as error:
-            errors = setting_errors(error)
+            errors = setting_errors(error, ours)
         if errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
 

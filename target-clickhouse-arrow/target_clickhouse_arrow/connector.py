@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from target_clickhouse.connectors import ClickhouseConnector
 
-from target_clickhouse_arrow.loading import Warehouse, http_access, uses_http
+from target_clickhouse_arrow.loading import Warehouse, clear_password, http_access, uses_http
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -47,7 +47,7 @@ class ClickhouseArrowConnector(ClickhouseConnector):  # type: ignore[misc] # tar
     def get_sqlalchemy_url(self, config: dict[str, Any]) -> str:
         """Return the URL for SQLAlchemy; for drivers other than `http` it is target-clickhouse's."""
         if config.get("sqlalchemy_url") or config["driver"] != "http":
-            url: str = super().get_sqlalchemy_url({**config, "password": config.get("password") or ""})
+            url: str = super().get_sqlalchemy_url({**config, "password": clear_password(config)})
             return url
         access = http_access(config)
         query = {"protocol": access["interface"]}

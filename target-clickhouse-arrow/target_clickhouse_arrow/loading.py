@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from target_clickhouse_arrow import cluster
 from target_clickhouse_arrow.errors import LoadError
+from target_clickhouse_arrow.passwords import PasswordError, find_password
 from target_clickhouse_arrow.tls import WANTS_TLS, authorities_fault, tls_fault, wants_tls
 
 if TYPE_CHECKING:
@@ -214,12 +215,24 @@ def http_access(config: Mapping[str, Any]) -> dict[str, Any]:
         "host": config["host"] or "localhost",
         "port": config["port"] or 8123,
         "username": config["username"] or "default",
-        "password": config.get("password") or "",
+        "password": clear_password(config),
         "database": config["database"] or "default",
         "interface": "https" if config["secure"] else "http",
         "verify": config["verify"],
         "ca_cert": str(Path(ca_cert).absolute()) if ca_cert else None,
     }
+
+
+def clear_password(config: Mapping[str, Any]) -> str:
+    """Return the password in the target's settings, read from its file and decrypted if need be; '' if there is none.
+
+    Raises:
+        LoadError: If it can't be had.
+    """
+    try:
+        return find_password(config)
+    except PasswordError as error:
+        raise LoadError(str(error)) from error
 
 
 def uses_http(config: Mapping[str, Any]) -> bool:
@@ -240,6 +253,7 @@ def _with_url(config: Mapping[str, Any]) -> Mapping[str, Any]:
         "port": url.port,
         "username": url.username,
         "password": url.password,
+        "password_file": None,
         "database": url.database,
         "secure": url.query.get("protocol") == "https",
         # As clickhouse-sqlalchemy reads it: false, or the path of a CA file.

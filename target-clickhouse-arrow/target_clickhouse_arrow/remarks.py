@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import logging
 
-_REMARKS = ("Initializing ", "Cleaning up ", "Target '%s' is listening")
+_REMARKS = ("Initializing ", "Cleaning up ")
 
 
 def is_no_remark(record: logging.LogRecord) -> bool:

@@ -29,6 +29,23 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
         **TargetClickhouse.config_jsonschema,
         "properties": {
             **TargetClickhouse.config_jsonschema["properties"],
+            "password_file": {
+                "type": ["string", "null"],
+                "title": "Password file",
+                "description": "File that holds the password instead of password. Where that is `fernet:` and an "
+                "encrypted password, fernet_key or fernet_key_file decrypts it.",
+            },
+            "fernet_key": {
+                "type": ["string", "null"],
+                "title": "Fernet key",
+                "description": "Key that decrypts a password of the form `fernet:...`.",
+                "secret": True,
+            },
+            "fernet_key_file": {
+                "type": ["string", "null"],
+                "title": "Fernet key file",
+                "description": "File that holds the Fernet key instead of fernet_key.",
+            },
             "batch_directory": {
                 "type": ["string", "null"],
                 "title": "Batch directory",

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clickhouse_connect.driver.binding import quote_identifier
 from mapper.runs import DETAIL, USAGE_SCHEMA, usage_line
 
 from azure_billing_warehouse.config import ClickHouseConfig
@@ -42,6 +43,8 @@ def csv_source(folder: Path, content: bytes, **settings: Any) -> PatternSource:
         b"id,resource_tracking\n1,crm\n7,\xe6\x94\xaf\xe4\xbb\x98\n",
         b"\xef\xbb\xbfid,resource_tracking\r\n1,crm\r\n7,\xe6\x94\xaf\xe4\xbb\x98\r\n",
         b'resource_tracking,owner,id\n"crm",x,1\n\xe6\x94\xaf\xe4\xbb\x98,"a,b", 7 \n\n',
+        b"\xef\xbb\xbfid;owner;resource_tracking\r\n1;a,b;crm\r\n7;;\xe6\x94\xaf\xe4\xbb\x98\r\n",
+        b"resource_tracking \t id\ncrm\t1\n\xe6\x94\xaf\xe4\xbb\x98\t7\n",
         b'"id","resource_tracking"\n1,"crm"\n7,\xe6\x94\xaf\xe4\xbb\x98',
     ],
 )
@@ -52,14 +55,19 @@ def test_a_csv_file_is_read_however_it_was_saved(tmp_path: Path, content: bytes)
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"id,resource_tracking\n1,crm\nx,web\n", ("Row 2", "id", "integer")),
+        (b"id,resource_tracking\n1,crm\nx,web\n", ("Row 2", "id", "whole number")),
         (b"id,resource_tracking\n1.5,crm\n", ("Row 1", "id")),
         (b"id,resource_tracking\n,crm\n", ("Row 1", "id")),
         (b"id,pattern\n1,crm\n", ("resource_tracking",)),
         (b"number,resource_tracking\n1,crm\n", (" id",)),
-        (b"id;resource_tracking\n1;crm\n", ("id",)),
-        (b"id,pattern\n", ("resource_tracking",)),
-        (b"", ("id", "resource_tracking")),
+        (b"id|resource_tracking\n1|crm\n", ("id", "its first line names 'id|resource_tracking'")),
+        (
+            b"ID;pattern;x\n",
+            ("no column id and no column resource_tracking", "its first line names 'ID', 'pattern', 'x'"),
+        ),
+        (b"", ("id", "resource_tracking", "its first line names no column")),
+        (b"id,resource_tracking\n", ("no tracking patterns", "write them into the file", "patterns.required")),
+        (b"id,resource_tracking\n1, \n", ("no tracking patterns",)),
         (b"id,resource_tracking\n1,caf\xe9\n", ("utf-8",)),
     ],
 )
@@ -134,9 +142,9 @@ def test_a_table_is_read_whatever_the_types_of_its_columns(
 
 def test_a_null_pattern_is_blank_and_a_null_id_is_a_sentence(server: ClickHouse, table: str) -> None:
     server.execute(f"CREATE TABLE {table} (id Nullable(Int64), resource_tracking Nullable(String)) ENGINE = Memory")
-    server.execute(f"INSERT INTO {table} VALUES (1, NULL)")
+    server.execute(f"INSERT INTO {table} VALUES (1, NULL), (2, 'web')")
     source = PatternSource(PatternsConfig(table=table), connection(server))
-    assert source.read() == [(1, "")]
+    assert source.read() == [(1, ""), (2, "web")]
     server.execute(f"INSERT INTO {table} VALUES (NULL, 'crm')")
     with pytest.raises(PatternsUnavailableError, match=rf"{table}.* id: "):
         source.read()
@@ -352,6 +360,29 @@ def test_a_csv_that_was_guarded_against_spreadsheets_is_read_as_it_was(mapper: M
     assert patterns == [(-1, "=web"), (2, "'@x"), (3, "'plain'")]
 
 
-def test_no_patterns_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert csv_source(tmp_path, b"id,resource_tracking\n").read() == []
-    assert [entry.levelno for entry in caplog.records if entry.levelno > logging.INFO] == [logging.WARNING]
+def test_no_patterns_are_a_warning_where_a_setting_allows_them(
+    tmp_path: Path, server: ClickHouse, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    none = PatternsConfig(table=table, required=False)
+    assert csv_source(tmp_path, b"id,resource_tracking\n", required=False).read() == []
+    assert PatternSource(none, connection(server)).read() == []
+    assert PatternSource(none, None).read() == []
+    assert PatternSource(PatternsConfig(source="csv", required=False), None).read() == []
+    told = [entry.getMessage() for entry in caplog.records if entry.levelno > logging.INFO]
+    assert len(told) == 4
+    assert all("which patterns.required allows: every row is tracked to its own resource" in each for each in told)
+
+
+@pytest.mark.parametrize("database", ["dbo", "a.b", "x y"])
+def test_a_table_in_another_database_is_named_with_it(server: ClickHouse, table: str, database: str) -> None:
+    quoted = quote_identifier(database)
+    server.execute(f"CREATE DATABASE {quoted}")
+    try:
+        server.execute(f"CREATE TABLE {quoted}.{table} (id Int64, resource_tracking String) ENGINE = Memory")
+        server.execute(f"INSERT INTO {quoted}.{table} VALUES (7, 'crm')")
+        place = f"`{database}`.{table}" if "." in database else f"{database}.{table}"
+        assert PatternSource(PatternsConfig(table=place), connection(server)).read() == [(7, "crm")]
+    finally:
+        server.execute(f"DROP DATABASE {quoted}")
+    with pytest.raises(PatternsUnavailableError, match=r"There is no table .*PATTERNS_TABLE"):
+        PatternSource(PatternsConfig(table=place), connection(server)).read()

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from mapper.runs import COMMAND, DETAIL, ISSUE, USAGE_SCHEMA, usage_line
+from pydantic import BaseModel, ValidationError
 from singer_sdk.exceptions import ConfigValidationError
 
-from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema
+from azure_billing_warehouse.config import ClickHouseConfig
+from azure_billing_warehouse.setting_sentences import FAULTS, sentences
+from mapper_azure_billing_tracking.config import (
+    PatternsConfig,
+    ProcessingConfig,
+    config_jsonschema,
+    unknown_variables,
+    variable,
+)
 from mapper_azure_billing_tracking.mapper import MapperAzureBillingTracking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from mapper.runs import MapperRuns
 
 SECRET = "s3cret-of-the-test"  # noqa: S105 - stands for one
@@ -31,6 +45,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("missing_instance_id", {"missing_instance_id": "drop"}),
     ("create_tables", {"create_tables": "perhaps"}),
     ("outputs", {"outputs": "arrow"}),
+    ("patterns.table", {"patterns": {"table": "a.b.c"}}),
+    ("patterns.required", {"patterns": {"required": "perhaps"}}),
     ("stream", {"stream": 5}),
     ("month_stream", {"stream": "rows", "month_stream": "rows"}),
     ("columns", {"columns": {"produkt": "product_name"}}),
@@ -61,16 +77,103 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 def test_a_wrong_setting_is_an_error_that_names_it_before_any_line_is_read(name: str, settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigValidationError) as refused:
         MapperAzureBillingTracking(config=settings)
-    assert any(f"{name}:" in error or f"{name}." in error for error in refused.value.errors), refused.value.errors
+    assert any(f"etting `{name}" in error for error in refused.value.errors), refused.value.errors
     assert SECRET not in str(refused.value.errors)
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:
     with pytest.raises(ConfigValidationError) as refused:
         MapperAzureBillingTracking(config={"output": "csv", "tax_rate": "x", "clickhouse": {"port": 0}})
-    assert [error.split(":")[0] for error in refused.value.errors] == [
-        "Setting output", "Setting tax_rate", "Setting clickhouse.port"
-    ]  # fmt: skip
+    prefix = "MAPPER_AZURE_BILLING_TRACKING_"
+    assert refused.value.errors == [
+        (
+            f"Setting `output` is wrong: 'csv' is unknown; it must be 'records', 'jsonl' or 'arrow' "
+            f"(environment variable {prefix}OUTPUT)."
+        ),
+        f"Setting `tax_rate` is wrong: 'x' is not a number (environment variable {prefix}TAX_RATE).",
+        "Setting `clickhouse.port` is wrong: 0 is too small; the least is 1 (environment variable CLICKHOUSE_PORT).",
+    ]
+
+
+def leaves(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    groups: dict[str, type[BaseModel]] = {"patterns": PatternsConfig, "clickhouse": ClickHouseConfig}
+    for name in model.model_fields:
+        yield (name,)
+        if name in groups:
+            yield from ((name, *inner) for inner in leaves(groups[name]))
+
+
+WRONG_VALUES = [
+    " ",
+    "no such value!",
+    "\u20ac",
+    "a'b",
+    0,
+    -1,
+    1.5,
+    10**30,
+    float("nan"),
+    float("inf"),
+    [1],
+    {"a": 1},
+    None,
+]
+PYDANTICS = re.compile(
+    r"input|valid |validation|field required|extra|parse|instance of|type=|pydantic|cannot", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("place", list(leaves(ProcessingConfig)), ids=".".join)
+def test_no_wrong_value_is_told_in_pydantics_words(place: tuple[str, ...]) -> None:
+    for value in WRONG_VALUES:
+        settings: Any = value
+        for name in reversed(place):
+            settings = {name: settings}
+        for sentence in refusals(settings):
+            assert f"etting `{'.'.join(place)}" in sentence
+            assert not PYDANTICS.search(sentence), sentence
+
+
+def refusals(settings: dict[str, Any]) -> list[str]:
+    try:
+        ProcessingConfig.model_validate(settings)
+    except ValidationError as error:
+        if unworded := {found["type"] for found in error.errors()} - {*FAULTS, "value_error", "extra_forbidden"}:
+            raise AssertionError(unworded) from error
+        return sentences(error, ProcessingConfig, variable, settings)
+    return []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"tax_rat": 1}, "There is no setting `tax_rat`: did you mean `tax_rate`?"),
+        ({"clickhouse": {"user": SECRET}}, "There is no setting `clickhouse.user`: did you mean `username`?"),
+        ({"patterns": {"file": SECRET}}, "There is no setting `patterns.file`: `--about` lists those there are."),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_told_with_the_nearest_one(settings: dict[str, Any], sentence: str) -> None:
+    assert refusals(settings) == [sentence]
+
+
+def test_a_variable_that_is_no_setting_is_a_warning_with_the_nearest_one() -> None:
+    prefix = "MAPPER_AZURE_BILLING_TRACKING_"
+    good = ("TAX_RATE", "PATTERNS", "PATTERNS_TABLE", "CLICKHOUSE_HOST", "LOGLEVEL", "_MAPPINGS")
+    assert unknown_variables([f"{prefix}{name}" for name in ("PATTERNS_REQIRED", *good)]) == [
+        (
+            f"The environment variable {prefix}PATTERNS_REQIRED is no setting of the mapper: "
+            f"did you mean `{prefix}PATTERNS_REQUIRED`?"
+        )
+    ]
+
+
+def test_a_configuration_file_that_is_no_json_is_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "mapper.json"
+    path.write_text('{"output": "arrow",}', encoding="utf-8")
+    assert CliRunner().invoke(MapperAzureBillingTracking.cli, ["--config", str(path)]).exit_code == 1
+    (told,) = (entry for entry in caplog.records if entry.levelname == "ERROR")
+    assert told.getMessage().startswith(f"The configuration file {path} is not a JSON object (line 1, column ")
+    assert told.exc_info is None
 
 
 def test_a_wrong_setting_ends_the_process_without_a_trace_or_a_secret(mapper: MapperRuns) -> None:
@@ -78,7 +181,7 @@ def test_a_wrong_setting_ends_the_process_without_a_trace_or_a_secret(mapper: Ma
     assert ended.code == 1
     assert "Traceback" not in ended.said
     assert SECRET not in ended.said
-    assert "Setting output: " in ended.said
+    assert "Setting `output` is wrong: " in ended.said
     assert ended.output.lines == []
 
 

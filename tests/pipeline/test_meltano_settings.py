@@ -13,6 +13,8 @@ import pytest
 import yaml
 from pipeline.project import PROGRAMS, ROOT
 
+from azure_billing_warehouse.config import ClickHouseConfig, clickhouse_variable
+from mapper_azure_billing_tracking.config import PatternsConfig, variable
 from tap_azure_ea_billing.about import settings_schema
 from tap_azure_ea_billing.config import AzureApiConfig
 
@@ -130,6 +132,23 @@ def test_a_mappings_settings_come_from_the_variables_of_its_configuration(
     expected = {path: filled_in(value, variables) for path, value in leaves(mapping["config"])}
     assert variables
     assert dict(leaves(arrived)) == expected | {(name,): value for name, (_, value) in own.items()}
+
+
+def test_the_mappers_sentences_name_the_variables_that_meltano_yml_reads() -> None:
+    ((_, mapping),) = MAPPINGS
+    named = {path: variables_in(value) for path, value in leaves(mapping["config"])}
+    assert {path: {variable(".".join(path))} for path, names in named.items() if names} == {
+        path: names for path, names in named.items() if names
+    }
+    from_variables = {name for names in named.values() for name in names}
+    assert from_variables >= {clickhouse_variable(name) for name in ClickHouseConfig.model_fields}
+    assert from_variables >= {variable(f"patterns.{name}") for name in PatternsConfig.model_fields} - {
+        variable("patterns.cache_path")
+    }
+    example_file = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert {name for name in from_variables if f"\n{name}=" not in example_file} == {
+        "CLICKHOUSE_KEEPER_PATH", "TAP_AZURE_EA_BILLING_ACCEPT_EMPTY_MONTHS"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("plugin", PLUGINS["utilities"], ids=lambda plugin: plugin["name"])

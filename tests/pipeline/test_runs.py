@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from decimal import Decimal
@@ -55,6 +56,35 @@ def test_a_second_run_goes_on_from_the_state_and_gives_the_same_totals(new_proje
     project.load()
     assert requested_months(project) == {"2026-11"}
     assert_published(project, *MONTHS, "2026-11")
+
+
+def test_a_start_date_moved_back_is_told_with_the_command_that_loads_the_gap(
+    new_project: Callable[..., Project],
+) -> None:
+    project = new_project(rows=200, page_size=150)
+    project.load(TAP_AZURE_EA_BILLING_START_DATE="2026-10")
+    project.api.clear_requests()
+    (line,) = (line for line in project.load().splitlines() if "later than start_date" in line)
+    assert requested_months(project) == set()
+    *assigned, command = re.findall(r"\w+_DATE=\S+|meltano run .*", line)
+    other = f"{project.database}_tags"
+    project.clickhouse.execute(f"CREATE DATABASE {other}")
+    project.clickhouse.execute(
+        f"CREATE TABLE {other}.tags ENGINE = Memory AS SELECT 1 AS id, 'everything' AS resource_tracking"
+    )
+    ended = project.meltano(
+        *command.split()[1:],
+        **dict(each.split("=") for each in assigned),
+        MAPPER_AZURE_BILLING_TRACKING_TAX_RATE="0.5",
+        MAPPER_AZURE_BILLING_TRACKING_PATTERNS_TABLE=f"{other}.tags",
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert f"Read 1 tracking patterns from {other}.tags" in ended.stdout
+    assert requested_months(project) == {"2026-08", "2026-09"}
+    assert_published(project, *MONTHS)
+    taxed = "SELECT round(sum(extended_cost_tax) / sum(extended_cost), 2) AS rate, billing_month AS month"
+    rates = project.query(f"{taxed} FROM {{db}}.azure_billing_detail GROUP BY month ORDER BY month")
+    assert [row["rate"] for row in rates] == [1.5, 1.5, 1.06]
 
 
 def test_a_restated_month_replaces_the_one_before_whatever_became_of_its_rows(

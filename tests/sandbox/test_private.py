@@ -1,13 +1,17 @@
-"""What scripts and demo make is for this user only, whatever the umask says."""
+"""What scripts and demo make is for this user only, whatever the umask says; a port that is taken is told."""
 
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from sandbox.cli import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,3 +37,13 @@ def test_the_demo_s_folder_is_closed_to_others_also_where_it_was_there_before(tm
     assert folder / "d_application_tag.csv" in made
     assert folder / "clickhouse" in made
     assert modes == {"0o0"}
+
+
+@pytest.mark.parametrize("service", ["api", "clickhouse", "storage", "arm"])
+def test_a_port_that_is_taken_is_one_sentence(service: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        folder = [] if service == "arm" else [f"--data={tmp_path}"]
+        refused = CliRunner().invoke(main, [service, f"--port={port}", *folder])
+    assert refused.exit_code == 2
+    assert f"{port} can't be used (Address already in use): name another, or 0 for a free one." in refused.stderr

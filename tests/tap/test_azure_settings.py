@@ -130,9 +130,15 @@ def test_a_token_and_a_sas_come_from_setting_file_or_environment_encrypted_or_no
         ),
         ({"auth": "sas", "sas_token": "sig=x"}, "Setting `auth` is `sas`, which is for storage alone: choose how to"),
         ({"auth": "workload_identity"}, "There is no workload identity here ("),
-        ({"auth": "cli", "cloud": "mars"}, "Setting `cloud` is wrong: input should be 'public', 'china' or 'usgov'"),
+        (
+            {"auth": "cli", "cloud": "mars"},
+            "Setting `cloud` is wrong: 'mars' is unknown; it must be 'public', 'china' or 'usgov'",
+        ),
         ({"auth": "cli", "scope": "a/../b"}, "Setting `scope` is no scope: correct it."),
-        ({"auth": "cli", "agreement": "mpa"}, "Setting `agreement` is wrong: input should be 'ea' or 'mca'"),
+        (
+            {"auth": "cli", "agreement": "mpa"},
+            "Setting `agreement` is wrong: 'mpa' is unknown; it must be 'ea' or 'mca'",
+        ),
     ],
 )
 @pytest.mark.parametrize("source", ["arm", "cost_details"])

@@ -124,6 +124,24 @@ def test_the_year_turns(api: Api) -> None:
     assert bookmarks(output) == {ENROLLMENT: "2027-01-01"}
 
 
+def test_a_start_date_before_the_state_is_a_warning_with_the_command_that_reads_the_gap(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = run(settings(api, start_date="2026-09")).state
+    later = run(settings(api, start_date="2026-08"), state=state)
+    assert "2026-08-01" not in later.months()
+    assert (
+        f"The state of enrollment {ENROLLMENT} begins with 2026-09, later than start_date, and a run goes on from its "
+        "end: 2026-08 is not read. If that is still to be loaded, run this, which has a state of its own: "
+        "TAP_AZURE_EA_BILLING_START_DATE=2026-08 TAP_AZURE_EA_BILLING_END_DATE=2026-08 "
+        "meltano run --state-id-suffix=from-2026-08 tap-azure-ea-billing mapper target-clickhouse"
+    ) in caplog.messages
+    caplog.clear()
+    run(settings(api, start_date="2026-10"), state=state)
+    run(settings(api, start_date="2026-08"))
+    assert "begins with" not in caplog.text
+
+
 def test_each_enrollment_has_its_own_state(api: Api) -> None:
     keys = [{"enrollment_number": number, "api_key": api.key(number)} for number in (ENROLLMENT, OTHER)]
     config = settings(api, enrollment_number=None, api_key=None, enrollments=keys)
@@ -188,20 +206,22 @@ def test_unreadable_state_is_one_sentence(api: Api) -> None:
     assert output.error.startswith(f"The state of enrollment {ENROLLMENT} is unreadable")
 
 
-def test_usage_details_alone_keeps_state(api: Api) -> None:
+def test_usage_details_alone_keeps_state_and_is_warned_of(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     output = run(settings(api), catalog=catalog("usage_details"))
     assert set(output.outline()) == {"SCHEMA usage_details", "RECORD usage_details", "STATE"}
     assert bookmarks(output) == {ENROLLMENT: "2026-11-01"}
     assert len(output.records("usage_details")) == 360
+    assert "billing_months is not selected: no month will ever be complete" in caplog.text
     api.clear_requests()
     run(settings(api), catalog=catalog("usage_details"), state=output.state)
     assert asked(api) == ["2026-11"]
 
 
-def test_billing_months_alone_are_those_of_a_whole_run(api: Api) -> None:
+def test_billing_months_alone_are_those_of_a_whole_run(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     alone = run(settings(api), catalog=catalog("billing_months"))
     assert set(alone.outline()) == {"SCHEMA billing_months", "RECORD billing_months", "STATE"}
     assert alone.records("billing_months") == run(settings(api)).records("billing_months")
+    assert "is not selected" not in caplog.text
 
 
 def test_fields_that_are_not_selected_are_not_written(api: Api) -> None:

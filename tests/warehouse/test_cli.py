@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 from warehouse.loading import SECOND
 
+from azure_billing_warehouse import passwords
 from azure_billing_warehouse.cli import main
 from azure_billing_warehouse.schema.create import statements
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from warehouse.loading import Warehouse
 
     from azure_billing_warehouse.config import ClickHouseConfig
@@ -72,7 +72,8 @@ def test_an_option_that_is_no_month_or_no_port_is_refused() -> None:
     wrong_month = CliRunner().invoke(main, ["check", "--since", "August"])
     assert (wrong_month.exit_code, "August is not a month such as 2026-08" in wrong_month.output) == (2, True)
     wrong_port = CliRunner().invoke(main, ["--port=0", "check"])
-    assert (wrong_port.exit_code, "port is 0" in wrong_port.output) == (2, True)
+    sentence = "Setting `port` is wrong: 0 is too small; the least is 1 (environment variable CLICKHOUSE_PORT)."
+    assert (wrong_port.exit_code, sentence in " ".join(wrong_port.output.split())) == (2, True)
 
 
 def test_a_wrong_password_is_never_shown(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -90,4 +91,65 @@ def test_a_database_whose_name_no_program_can_write_is_refused(database: str, co
     refused = CliRunner().invoke(main, ["--port=1", f"--database={database}", *command])
     assert refused.exit_code == 2
     assert "a quote, a backslash or a control character" in refused.output
-    assert "database is " in refused.output
+    assert "Setting `database` is wrong: " in refused.output
+
+
+def test_a_file_of_the_password_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(main, [f"--password-file={tmp_path / 'gone'}", "check"])
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"Error: The file {tmp_path / 'gone'} of password_file (CLICKHOUSE_PASSWORD_FILE) can't be read "
+        "(No such file or directory): correct its path or permissions.\n"
+    )
+
+
+def test_an_encrypted_password_opens_the_warehouse_and_no_other_key_does(warehouse: Warehouse, tmp_path: Path) -> None:
+    run, key, other = CliRunner(), tmp_path / "key", tmp_path / "other"
+    for path in (key, other):
+        path.write_text(run.invoke(main, ["password", "new-key"]).output, encoding="utf-8")
+    by_key = f"--fernet-key-file={key}"
+    password = warehouse.config.password.get_secret_value()
+    encrypted = run.invoke(main, [by_key, "password", "encrypt"], input=f"{password}\n").output
+    assert encrypted.startswith("fernet:")
+    assert password not in encrypted
+    connection = options(warehouse.config, tmp_path)
+    (tmp_path / "password").write_text(encrypted, encoding="utf-8")
+    assert run.invoke(main, [*connection, by_key, "create"]).exit_code == 0
+    in_variables = {"CLICKHOUSE_PASSWORD": encrypted.strip(), "CLICKHOUSE_FERNET_KEY": key.read_text(encoding="utf-8")}
+    assert run.invoke(main, [*connection[:3], "create"], env=in_variables).exit_code == 0
+    for wrong, reason in ((f"--fernet-key-file={other}", "can't be decrypted"), ("--verify", "There is no Fernet key")):
+        refused = run.invoke(main, [*connection, wrong, "create"])
+        assert (refused.exit_code, reason in refused.stderr) == (2, True)
+    other.write_text("short", encoding="utf-8")
+    assert "Fernet key for the password of ClickHouse is malformed" in (
+        run.invoke(main, [*connection, f"--fernet-key-file={other}", "create"]).stderr
+    )
+
+
+def test_warehouse_and_loader_find_the_password_alike() -> None:
+    loaders = Path(__file__).parents[2] / "target-clickhouse-arrow/target_clickhouse_arrow/passwords.py"
+    assert Path(passwords.__file__).read_text(encoding="utf-8") == loaders.read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(warehouse: Warehouse, tmp_path: Path) -> None:
+    connection = options(warehouse.config, tmp_path)
+    absent = CliRunner().invoke(main, [*connection, "report", str(tmp_path / "gone" / "bill.html")])
+    assert (absent.exit_code, absent.stderr) == (
+        2,
+        f"Error: There is no folder {tmp_path / 'gone'} for the report: make it, or name another file.\n",
+    )
+
+
+def test_an_import_makes_the_database(config: ClickHouseConfig, tmp_path: Path) -> None:
+    path = tmp_path / "patterns.csv"
+    path.write_text("id;resource_tracking\n1;payroll\n", encoding="utf-8-sig")
+    connection = options(config, tmp_path)
+    imported = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
+    assert (imported.exit_code, imported.output) == (0, f"1 patterns are in {config.database}.d_application_tag.\n")
+    path.write_text("nr;name\n1;payroll\n", encoding="utf-8")
+    refused = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"Error: {path} has no column id and no column resource_tracking: its first line names 'nr', 'name'. "
+        "It must name id and resource_tracking.\n"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from mapper.runs import (
 from mapper.traps import BILLING_MONTH, ENROLLMENT_NUMBER, SNAPSHOT_AT
 from warehouse.loading import ENROLLMENT
 
-from azure_billing_warehouse.clickhouse import Connection, connect
+from azure_billing_warehouse.clickhouse import Connection, WarehouseError, connect
 from azure_billing_warehouse.patterns.table import read_table
 from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.tables import TABLES
@@ -252,6 +253,49 @@ def test_a_mapper_that_may_go_on_without_clickhouse_goes_on(mapper: GuardedRuns)
     assert "Going on without comparing clocks and months with it" in ended.said
 
 
+def test_a_server_that_answers_late_is_guarded_from_then_on(
+    config: ClickHouseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with connect(config.model_copy(update={"database": "default"})) as client:
+        client.command(f"CREATE DATABASE {config.database}")
+        client.command(
+            f"CREATE TABLE {config.database}.d_application_tag (id Int64, resource_tracking String) "
+            "ENGINE = MergeTree ORDER BY id AS SELECT 1, 'crm'"
+        )
+        mapper, cache = GuardedRuns(tmp_path, config), tmp_path / "patterns.json"
+        patterns = {"cache_path": str(cache), "on_unavailable": "cache"}
+        mapper.run(extraction(1), patterns=patterns)
+        tables = "SELECT name FROM system.tables WHERE database = {database:String} AND name != 'd_application_tag'"
+        made = client.query(tables, {"database": config.database}).result_rows
+        client.command(f"DROP DATABASE {config.database} SYNC")
+        client.command(f"CREATE DATABASE {config.database}")
+        get_client, refusals = clickhouse_connect.get_client, iter(range(3))
+
+        def refuse_at_first(**options: Any) -> Client:
+            return get_client(**options | ({"port": 1} if next(refusals, None) is not None else {}))
+
+        monkeypatch.setattr(clickhouse_connect, "get_client", refuse_at_first)
+        caplog.clear()
+        written = mapper.run(extraction(1), patterns=patterns)
+        warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+        assert len(written.files(DETAIL)) == 1
+        assert "Going on without making and checking the tables, comparing clocks and claiming months" in warnings[0]
+        assert "Going on with the 1 patterns cached" in warnings[1]
+        assert len(warnings) == 2
+        assert "can be reached: clocks and months are compared from here on" in caplog.text
+        assert client.query(tables, {"database": config.database}).result_rows == made
+        assert client.command(f"EXISTS {config.database}.stg_azure_billing_load") == 1
+
+
+def test_a_server_that_says_no_is_an_error_whatever_is_cached(mapper: GuardedRuns) -> None:
+    settings = mapper.settings()
+    settings["clickhouse"] |= {"password": "mistyped"}
+    settings["patterns"]["on_unavailable"] = "cache"
+    with pytest.raises(WarehouseError, match="password is wrong"):
+        mapper.run(extraction(1), **settings)
+
+
 def pipe(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None
     return stream
@@ -261,7 +305,7 @@ def pipe(stream: IO[bytes] | None) -> IO[bytes]:
 def test_a_month_to_accept_that_is_none_is_an_error_of_its_setting(mapper: GuardedRuns, text: str) -> None:
     ended = mapper.finish(EMPTY, accept_empty_months=text)
     assert ended.code == 1
-    assert "Setting accept_empty_months: " in ended.said
+    assert "Setting `accept_empty_months` is wrong: " in ended.said
 
 
 def test_a_snapshot_that_a_later_whole_one_would_hide_is_refused(warehouse: Warehouse, mapper: GuardedRuns) -> None:

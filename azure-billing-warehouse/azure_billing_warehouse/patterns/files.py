@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from azure_billing_warehouse.patterns.pattern import Pattern
 
+_SEPARATORS = (",", ";", "\t")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
@@ -41,6 +42,8 @@ class MalformedLineError(PatternFileError):
 def read_patterns(path: Path) -> list[Pattern]:
     """Read a CSV file with the columns id and resource_tracking, in its order; other columns are ignored.
 
+    Cells are separated by commas, semicolons or tabs, whichever finds these columns in the first line.
+
     Raises:
         MalformedLineError: A line isn't a pattern.
         PatternFileError: The file can't be read, or lacks a column.
@@ -48,9 +51,10 @@ def read_patterns(path: Path) -> list[Pattern]:
     rows, lines = [], []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-                raise PatternFileError(f"{path} has no column {' and no column '.join(sorted(missing))}.")
+            separator = _separator(path, file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, strict=True, delimiter=separator)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             for row in reader:
                 number, text = (_unguarded(row[name] or "") for name in COLUMNS)
                 rows.append((number, text))
@@ -60,6 +64,28 @@ def read_patterns(path: Path) -> list[Pattern]:
         raise MalformedLineError(path, lines[malformed.row - 1], malformed) from malformed
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PatternFileError(f"{path} can't be read as CSV: {error}.") from error
+
+
+def _separator(path: Path, header: str) -> str:
+    """Return what separates the cells of a file with this first line.
+
+    Raises:
+        PatternFileError: With none of the separators it has the columns.
+    """
+    found = {separator: _cells(header, separator) for separator in _SEPARATORS}
+    for separator, columns in found.items():
+        if set(COLUMNS) <= set(columns):
+            return separator
+    columns = max(found.values(), key=len)
+    missing = " and no column ".join(name for name in COLUMNS if name not in columns)
+    raise PatternFileError(
+        f"{path} has no column {missing}: its first line names "
+        f"{', '.join(map(repr, columns)) if any(columns) else 'no column'}. It must name {' and '.join(COLUMNS)}."
+    )
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip() for row in csv.reader([line], delimiter=separator) for cell in row]
 
 
 def _guarded(cell: str) -> str:

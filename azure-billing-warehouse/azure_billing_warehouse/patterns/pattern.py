@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError
 
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.setting_sentences import fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,4 +58,4 @@ def read_rows(rows: Sequence[tuple[str | None, str | None]]) -> list[Pattern]:
         first = error.errors()[0]
         row, column = first["loc"][:2]
         name = COLUMNS[column] if isinstance(column, int) else column
-        raise MalformedPatternError(int(row) + 1, name, first["input"], first["msg"]) from error
+        raise MalformedPatternError(int(row) + 1, name, first["input"], fault(first, {}, is_secret=True)) from error

@@ -6,13 +6,30 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import uuid
 from typing import TYPE_CHECKING
 
-from azure_billing_warehouse.clickhouse import Connection, WarehouseError, connect, explained
+from clickhouse_connect.driver.binding import quote_identifier
+
+from azure_billing_warehouse.clickhouse import (
+    Connection,
+    MissingDatabaseError,
+    WarehouseError,
+    connect,
+    connect_server,
+    explained,
+)
 from azure_billing_warehouse.cluster import find_incomplete_hosts
 from azure_billing_warehouse.patterns.pattern import COLUMNS, read_rows
-from azure_billing_warehouse.schema.ddl import create_everywhere, engine_everywhere, literal, on_cluster, qualified
+from azure_billing_warehouse.schema.ddl import (
+    create_database,
+    create_everywhere,
+    engine_everywhere,
+    literal,
+    on_cluster,
+    qualified,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +42,14 @@ if TYPE_CHECKING:
 TABLE = "d_application_tag"
 _DEFINITIONS = ("`id` Int64", "`resource_tracking` String")
 _ORDER_BY = COLUMNS
+_NAME = re.compile(r"(?:(`[^`]+`|[^`.]+)\.)?(`[^`]+`|[^`.]+)")
 
 
 def import_patterns(config: ClickHouseConfig, patterns: Sequence[Pattern]) -> None:
     """Replace the content of d_application_tag; a reader sees the old patterns or the new ones, never none.
 
-    The table is created if it is missing. The new content goes into a new table, which then takes the name; on a
-    cluster each host has the whole table, and switches to the new one once all of them have its rows.
+    Database and table are created if they are missing. The new content goes into a new table, which then takes the
+    name; on a cluster each host has the whole table, and switches to the new one once all of them have its rows.
 
     Raises:
         WarehouseError: There is no pattern in `patterns`, ClickHouse can't be reached or refuses, or a host of the
@@ -39,8 +57,17 @@ def import_patterns(config: ClickHouseConfig, patterns: Sequence[Pattern]) -> No
     """
     if not any(pattern.resource_tracking.strip() for pattern in patterns):
         raise WarehouseError("There is no pattern to import, and the ones in ClickHouse are kept.")
+    _make_database(config)
     with connect(config) as client, explained(config, f"replace the patterns in {TABLE}"):
         _replace(client, config, patterns)
+
+
+def _make_database(config: ClickHouseConfig) -> None:
+    try:
+        connect(config).close()
+    except MissingDatabaseError:
+        with connect_server(config) as server, explained(config, "create the database"):
+            server.command(create_database(config))
 
 
 def list_patterns(config: ClickHouseConfig, table: str = TABLE) -> list[tuple[str, str]]:
@@ -50,8 +77,23 @@ def list_patterns(config: ClickHouseConfig, table: str = TABLE) -> list[tuple[st
         WarehouseError: The table can't be read.
     """
     with connect(config) as client, explained(config, f"read the patterns in {table}"):
-        rows = _cells(client, config, table)
+        rows = _cells(client, qualified(config, table))
     return [(number or "", text or "") for number, text in rows]
+
+
+def read_name(text: str) -> tuple[str | None, str]:
+    """Return the database, None if it isn't named, and the table of `table` or `database.table`.
+
+    A name with a dot in it is written within backquotes, as in SQL.
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    found = _NAME.fullmatch(text)
+    if found is None:
+        raise ValueError("it must be a table, or a database and a table with a dot between them")
+    database, table = (part and part.strip("`") for part in found.groups())
+    return database, table
 
 
 def read_table(
@@ -61,7 +103,7 @@ def read_table(
 
     Args:
         config: Where ClickHouse is.
-        table: The table's name.
+        table: The table's name as `read_name` has it; one of the configuration's database if it names none.
         connection: A connection to that database; one of its own by default.
 
     Returns:
@@ -72,17 +114,19 @@ def read_table(
         WarehouseError: The table can't be read.
     """
     with (connection or Connection(config)).use("read the tracking patterns") as client:
-        if not client.command(f"EXISTS TABLE {qualified(config, table)}"):
+        database, name = read_name(table)
+        place = f"{quote_identifier(database or config.database)}.{quote_identifier(name)}"
+        if not client.command(f"EXISTS TABLE {place}"):
             return None
-        rows = _cells(client, config, table)
+        rows = _cells(client, place)
     return read_rows(rows)
 
 
-def _cells(client: Client, config: ClickHouseConfig, table: str) -> list[tuple[str | None, str | None]]:
+def _cells(client: Client, table: str) -> list[tuple[str | None, str | None]]:
     """Return id and text of every row, in order, as text: the table may be the user's own, with other types."""
     rows = client.query(
         "SELECT toString(tag.id), toString(tag.resource_tracking) "
-        f"FROM {qualified(config, table)} AS tag ORDER BY tag.id, tag.resource_tracking"
+        f"FROM {table} AS tag ORDER BY tag.id, tag.resource_tracking"
     ).result_rows
     return [(number, text) for number, text in rows]
 

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.report.charts import Dot, Series, legend, stacked_bars, timeline
 from azure_billing_warehouse.report.content import read_content
 from azure_billing_warehouse.schema.views import AMORTIZED_DETAIL
@@ -42,9 +43,17 @@ def write_report(
 
     Raises:
         WarehouseError: There is nothing to report on, or it can't be read.
+        OperatorError: The file can't be written.
     """
+    if not path.parent.is_dir():
+        raise OperatorError(f"There is no folder {path.parent} for the report: make it, or name another file.")
     content = read_content(config, since=since, expected=expected)
-    path.write_text(page(content), encoding="utf-8")
+    try:
+        path.write_text(page(content), encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(
+            f"The report can't be written to {path} ({error.strerror}): name another file, or correct its permissions."
+        ) from error
 
 
 def page(content: Content) -> str:

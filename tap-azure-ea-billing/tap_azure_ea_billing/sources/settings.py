@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from tap_azure_ea_billing.months import parse_month
+from tap_azure_ea_billing.sources.forms import ACCOUNT, CURRENCY, USER_AGENT
 from tap_azure_ea_billing.sources.source import DATASETS
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ SECRET: dict[str, Any] = {"secret": True}
 LONGEST_SECONDS = 1e9
 """Thirty years: what is longer no clock or timer takes."""
 _LONGEST_DAYS = 100_000
-_ACCOUNT = r"^[A-Za-z0-9:_./-]+$"
-_CURRENCY = r"^[A-Z]{3}$"
 _APART = re.compile(r"[,\s]+")
 
 
@@ -31,7 +30,7 @@ class SettingsGroup(BaseModel):
     """Settings that belong together; blank text counts as not set."""
 
     model_config = ConfigDict(
-        extra="ignore",
+        extra="forbid",
         frozen=True,
         coerce_numbers_to_str=True,
         str_strip_whitespace=True,
@@ -52,7 +51,7 @@ class Enrollment(SettingsGroup):
     enrollment_number: str = Field(
         title="Enrollment number",
         description="Billing account, as in the setting `enrollment_number`.",
-        pattern=_ACCOUNT,
+        pattern=ACCOUNT,
     )
     api_key: SecretStr | None = Field(
         default=None,
@@ -69,7 +68,7 @@ class Enrollment(SettingsGroup):
         default=None,
         title="Currency",
         description="Currency of the enrollment's costs (ISO 4217), where it is not that of the setting `currency`.",
-        pattern=_CURRENCY,
+        pattern=CURRENCY,
     )
 
 
@@ -83,7 +82,7 @@ class BillSettings(SettingsGroup):
             "Billing account: the number of an Enterprise Agreement enrollment, the id of a Customer Agreement's "
             "account or billing profile, or a whole scope. Required unless `enrollments` is set."
         ),
-        pattern=_ACCOUNT,
+        pattern=ACCOUNT,
     )
     enrollments: tuple[Enrollment, ...] = Field(
         default=(),
@@ -126,7 +125,7 @@ class BillSettings(SettingsGroup):
             "Currency of the costs (ISO 4217) where the source does not name it, as the EA API, which has CNY if this "
             "is not set, and files of 2019."
         ),
-        pattern=_CURRENCY,
+        pattern=CURRENCY,
     )
     restatement_days: int = Field(
         default=10,
@@ -261,7 +260,7 @@ class RequestSettings(SettingsGroup):
         default="tap-azure-ea-billing",
         title="User agent",
         description="User-Agent header of the requests.",
-        pattern=r"^[\x20-\x7e]+$",
+        pattern=USER_AGENT,
     )
     max_body_mb: int = Field(
         default=1024,

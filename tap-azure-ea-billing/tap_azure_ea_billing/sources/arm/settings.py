@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tap_azure_ea_billing.sources.azure.scopes import API_VERSION, ArmSettings
+from tap_azure_ea_billing.sources.azure.scopes import ArmSettings
+from tap_azure_ea_billing.sources.forms import API_VERSION
 
 
 class UsageDetailsSettings(ArmSettings):

@@ -10,14 +10,13 @@ from pydantic import Field, model_validator
 
 from tap_azure_ea_billing import months
 from tap_azure_ea_billing.sources.azure.settings import CloudSettings
+from tap_azure_ea_billing.sources.forms import SCOPE
 from tap_azure_ea_billing.sources.settings import BillSettings, RequestSettings
 
 if TYPE_CHECKING:
     from datetime import date
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_SCOPE = r"^[A-Za-z0-9:_.()/-]+$"
-API_VERSION = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$"
 _ACCOUNTS = "providers/Microsoft.Billing/billingAccounts"
 
 Agreement = Literal["ea", "mca"]
@@ -34,7 +33,7 @@ class ArmSettings(CloudSettings, RequestSettings, BillSettings):
             "providers/Microsoft.Billing/billingAccounts/1234567/departments/89, a billing profile, or "
             "subscriptions/ID. Of several enrollments each can have its scope as `enrollment_number`."
         ),
-        pattern=_SCOPE,
+        pattern=SCOPE,
     )
     agreement: Agreement | None = Field(
         default=None,

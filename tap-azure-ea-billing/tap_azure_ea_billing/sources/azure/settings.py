@@ -7,10 +7,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from tap_azure_ea_billing.sources.azure.clouds import CLOUDS, Cloud
+from tap_azure_ea_billing.sources.forms import HOST
 from tap_azure_ea_billing.sources.http.addresses import address, sends_in_the_clear
 from tap_azure_ea_billing.sources.settings import SECRET, SecretSettings
-
-_HOST = r"^[A-Za-z0-9.-]+$"
 
 
 class CloudSettings(SecretSettings):
@@ -32,13 +31,13 @@ class CloudSettings(SecretSettings):
         default=None,
         title="Authority host",
         description="Host of Microsoft Entra, such as login.chinacloudapi.cn.",
-        pattern=_HOST,
+        pattern=HOST,
     )
     storage_suffix: str | None = Field(
         default=None,
         title="Storage suffix",
         description="End of the hosts of storage accounts, such as core.chinacloudapi.cn.",
-        pattern=_HOST,
+        pattern=HOST,
     )
     auth: Literal["client_secret", "managed_identity", "workload_identity", "cli", "token", "sas"] = Field(
         default="client_secret",

@@ -87,17 +87,16 @@ def check(
     The key is read from a file or from the environment variable TAP_AZURE_EA_BILLING_API_KEY.
     """
     now = datetime.now(UTC)
+    given = {
+        "enrollment_number": enrollment_number or "unknown",
+        "api_key_file": api_key_file,
+        "fernet_key_file": fernet_key_file,
+        "api_url": api_url or _DEFAULT_URL,
+        "allow_http": allow_http,
+        "start_date": months.label(months.current_month(now)),
+    }
     try:
-        settings = AzureApiConfig.model_validate(
-            {
-                "enrollment_number": enrollment_number or "unknown",
-                "api_key_file": api_key_file,
-                "fernet_key_file": fernet_key_file,
-                "api_url": api_url or _DEFAULT_URL,
-                "allow_http": allow_http,
-                "start_date": months.label(months.current_month(now)),
-            }
-        )
+        settings = AzureApiConfig.model_validate(given)
         (key,) = load_keys(settings).values()
         number = enrollment_number or key.enrollment
         if number is None:
@@ -109,7 +108,7 @@ def check(
         if warning := key.check(number, now):
             click.echo(warning, err=True)
     except ValidationError as error:
-        raise _Failure(" ".join(setting_errors(error))) from None
+        raise _Failure(" ".join(setting_errors(error, given))) from None
     except CredentialError as error:
         raise _Failure(str(error)) from None
     click.echo(f"request     {_ask(settings, key, number, now)}")
