@@ -57,7 +57,7 @@ def test_a_bill_of_the_ea_api_with_every_trap_is_valid(tmp_path: Path) -> None:
     with running_api(tmp_path, rows=3000) as api:
         odd = assert_valid(run(settings(api, start_date="2026-10", end_date="2026-10")))
     names = {name for record in odd for name in json.loads(record["unreadable"])}
-    assert names >= {"date", "extended_cost", "consumed_quantity", "subscription_id"}
+    assert names >= {"date", "extended_cost", "consumed_quantity", "resource_rate"}
 
 
 def test_a_bill_in_files_with_every_trap_is_valid(tmp_path: Path) -> None:

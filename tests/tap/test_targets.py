@@ -7,10 +7,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,12 +158,8 @@ def bill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def decimal(cost: object) -> Decimal | None:
-    """The number that a cost is, or that its text is."""
-    try:
-        number = Decimal(str(cost)) if isinstance(cost, (str, int, Decimal)) else Decimal("NaN")
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and not isinstance(cost, bool) else None
+    """The number that a cost is, or that its text is; None for anything else."""
+    return Decimal(str(cost)) if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", str(cost)) else None
 
 
 def test_every_source_into_csv_files(bill: Bill, targets: Path, tmp_path: Path) -> None:
