@@ -112,7 +112,8 @@ def as_records(bodies: Iterable[bytes]) -> tuple[Way, list[Any]]:
 
 def as_given(bodies: Iterable[bytes]) -> Way:
     """What the mapper makes of records with every value in its own column, whatever its type."""
-    way, lines, fields = Way(), [], {name: column for column, name in NAMES.items()}
+    way, fields = Way(), {name: column for column, name in NAMES.items()}
+    lines: list[bytes] = []
     for body in bodies:
         for row in msgspec.json.decode(body, type=dict[str, list[dict[str, msgspec.Raw]]])["content"]:
             others = {name: value for name, value in row.items() if name not in fields}

@@ -11,7 +11,7 @@ import polars as pl
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
-from jsonschema import Draft4Validator, FormatChecker
+from jsonschema import Draft4Validator, FormatChecker  # type: ignore[import-untyped] # has no types of its own
 from tap.tap_runs import run, settings
 
 from sandbox.exports.destination import Folder
