@@ -169,13 +169,18 @@ def assert_same_ways(bodies: list[bytes], folder: Path, batch_size: int) -> None
     columns, column_costs, heights = as_columns(bodies, folder, batch_size)
     assert sorted(map(str, column_costs)) == sorted(map(str, record_costs))
     assert all(height == batch_size for height in heights[:-1])
-    for way, other in ((columns, records), (records, as_given(bodies))):
+    given = as_given(bodies)
+    for part, same_part in zip(records.parts, given.parts, strict=True):
+        audits = (bits(found["audit"].drop("audit_timestamp")) for found in (part, same_part))
+        assert_frame_equal(*audits)
+    assert records.tallies == given.tallies
+    for way, other in ((columns, records), (records, given)):
         assert_frame_equal(bits(way.frame("staged")), bits(other.frame("staged")))
         found, expected = way.frame("issues"), other.frame("issues")
         assert_frame_equal(bits(found.drop("record")), bits(expected.drop("record")))
-        for one, another in zip(found["record"], expected["record"], strict=True):
-            assert (one is None) == (another is None)
-            assert one is None or kept(one) == kept(another)
+        for text, same in zip(found["record"], expected["record"], strict=True):
+            assert (text is None) == (same is None)
+            assert text is None or kept(text) == kept(same)
         for name in ("received", "staged", "rejected", "issues", "conflicts"):
             assert way.count(name) == other.count(name), name
 

@@ -67,18 +67,13 @@ class PageRows:
         self.apart: dict[int, RawRow] = {}
         self.costs: list[str] = []
         self.frame: pl.DataFrame | None = None
-        frames = []
-        for first in range(0, len(content) or 1, _ROWS_OF_A_PART):
-            columns, numbers = self._plain_columns(first)
-            self.costs += [text for text in numbers[_COST] if text != "null"]
-            if in_columns:
-                frames.append(_frame(columns, numbers))
-            else:
-                self._parts.append(columns)
+        starts = range(0, len(content) or 1, _ROWS_OF_A_PART)
         if in_columns:
             import polars as pl  # noqa: PLC0415 - takes a quarter of a second that runs without frames save
 
-            self.frame = pl.concat(frames, rechunk=True)
+            self.frame = pl.concat([_frame(*self._plain_columns(first)) for first in starts], rechunk=True)
+        else:
+            self._parts = [self._plain_columns(first)[0] for first in starts]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -108,6 +103,7 @@ class PageRows:
                 apart[position] = _row_apart(self._content[position])
             columns = _columns(plain.values())
             numbers = {place: _texts(columns[place]) for place in _NUMBER_PLACES}
+        self.costs += [text for text in numbers[_COST] if text != "null"]
         self.apart |= sorted(apart.items())
         return columns, numbers
 
