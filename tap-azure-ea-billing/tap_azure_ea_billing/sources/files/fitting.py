@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from tap_azure_ea_billing.sources.dates import iso_date_of_text
 from tap_azure_ea_billing.sources.files.names import NUMBERS
 from tap_azure_ea_billing.sources.misfits import UNREADABLE, is_number, unreadable_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PLAIN_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 _LONGEST_PLAIN_NUMBER = 300
@@ -35,9 +30,13 @@ def fitted(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _misfits(texts: pl.Series) -> pl.Series:
     """Return which texts don't fit their column."""
-    fits: Callable[[str], object] = iso_date_of_text if texts.name == "date" else is_number
+    fits = _is_iso_date if texts.name == "date" else is_number
     unsure = texts.is_not_null()
     if texts.name != "date":
         unsure &= ~texts.str.contains(_PLAIN_NUMBER) | (texts.str.len_bytes() > _LONGEST_PLAIN_NUMBER)
     refused = [text for text in texts.filter(unsure).unique() if not fits(text)]
     return texts.is_in(refused) if refused else pl.Series(texts.name, [False]).new_from_index(0, len(texts))
+
+
+def _is_iso_date(text: str) -> bool:
+    return iso_date_of_text(text) == text
