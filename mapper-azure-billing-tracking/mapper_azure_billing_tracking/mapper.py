@@ -25,7 +25,7 @@ from azure_billing_warehouse.tables import (
     TaggingAudit,
 )
 from mapper_azure_billing_tracking.batches.arrow import ArrowReader, read_manifest
-from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ
+from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ, UNREADABLE
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema, unknown_variables, variable
 from mapper_azure_billing_tracking.load_guard import LoadGuard
 from mapper_azure_billing_tracking.memory import MemoryGuard
@@ -277,4 +277,4 @@ class MapperAzureBillingTracking(LineMapper):
         return self._batches.write(table, frame, self.settings.output)
 
     def _input_names(self) -> set[str]:
-        return {self.settings.columns.get(name, name) for name in COLUMNS} | set(NOT_READ)
+        return {self.settings.columns.get(name, name) for name in COLUMNS} | {*NOT_READ, UNREADABLE}

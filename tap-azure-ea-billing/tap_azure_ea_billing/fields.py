@@ -45,7 +45,7 @@ USAGE_FIELDS = (
     Field("subscription_id", "integer", "Number of the subscription, 11 or 12 digits, not its GUID"),
     Field("subscription_guid", "string", "GUID of the subscription"),
     Field("subscription_name", "string", "Name of the subscription"),
-    Field("date", "string", "Day of the usage as an ISO date; any other text unchanged", format="date"),
+    Field("date", "string", "Day of the usage", format="date"),
     Field("month", "integer", "Month of the usage, 1 to 12"),
     Field("day", "integer", "Day of the month of the usage, 1 to 31"),
     Field("year", "integer", "Year of the usage"),
@@ -105,6 +105,12 @@ USAGE_ADDED_FIELDS = (
     Field("billing_currency", "string", "Currency of the costs, ISO 4217"),
     Field("charge_type", "string", "Kind of charge, such as Usage or Purchase; null where the source does not say"),
     Field("extra", "string", "JSON text of the fields that have no column of their own; null if there are none"),
+    Field(
+        "unreadable",
+        "string",
+        "JSON text of the values that do not fit the type of their column, which is null instead: an object from the "
+        "column's name to the value as it came; null if there are none",
+    ),
     Field("pricing_model", "string", "How the charge is priced, such as OnDemand, Reservation, SavingsPlan or Spot"),
     Field("frequency", "string", "How often the charge occurs: UsageBased, OneTime or Recurring"),
     Field("publisher_type", "string", "Kind of publisher, such as Azure or Marketplace"),

@@ -324,13 +324,7 @@ class UsageDetails(PageStream):
                 wanted = min(wanted, self.most_records - written)
             frame = batch.frame() if gatherer is not None and wanted else None
             if gatherer is not None and frame is not None:
-                odd, numbers = batch.odd_rows(), range(written + 1, written + 1 + wanted)
-                if odd:
-                    self.write_page(
-                        [made for place, row in odd.items() for made in maker.records((row,), numbers[place])]
-                    )
-                plain = [number for place, number in enumerate(numbers) if place not in odd] if odd else numbers
-                self._write_files(gatherer.add(frame, plain))
+                self._write_files(gatherer.add(frame, range(written + 1, written + 1 + wanted)))
                 self.count(frame.height)
             else:
                 rows, number = batch.rows(wanted), written + 1

@@ -19,7 +19,7 @@ from mapper.traps import PLAIN_FIELDS, PLAIN_RECORD
 from polars.testing import assert_frame_equal
 
 from azure_billing_warehouse.patterns.pattern import Pattern
-from mapper_azure_billing_tracking.batches.arrow import ArrowReader
+from mapper_azure_billing_tracking.batches.arrow import ArrowReader, BatchFileUnreadableError
 from mapper_azure_billing_tracking.batches.columns import NOT_READ, NUMBERS
 from mapper_azure_billing_tracking.config import ProcessingConfig
 from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
@@ -168,3 +168,10 @@ def test_files_before_the_schema_stop_the_run(mapper: MapperRuns, caplog: pytest
     (mapper.folder / "batches").mkdir()
     path = write_file(plain_rows(1, 1), mapper.folder / "batches" / "rows.arrow")
     assert "before its SCHEMA" in refused(mapper, [batch_line(path)], caplog)
+
+
+@pytest.mark.parametrize("text", ["no object", "[1]", ""])
+def test_an_unreadable_that_is_no_object_is_named_with_its_file(folder: Path, text: str) -> None:
+    path = write_file([*plain_rows(1, 1), {**plain_rows(2, 2)[0], "unreadable": text}], folder / "malformed.arrow")
+    with pytest.raises(BatchFileUnreadableError, match=r"^Line 1, file .*malformed\.arrow, .* unreadable is no JSON"):
+        read_file(path)

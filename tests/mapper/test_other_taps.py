@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from mapper.oracle_json import Json, Number
+from mapper.oracle_json import Json, JsonObject, Number, json_text, load_json
 from mapper.runs import (
     DETAIL,
     ISSUE,
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 PASCAL = {name: "".join(part.capitalize() for part in name.split("_")) for name in COLUMNS}
 RECORD = PLAIN_RECORD | PLAIN_FIELDS | {"tags": '{"app":"x"}', "product": "p", "extended_cost": Number("-1.50")}
+
+
+def load_record(text: str) -> dict[str, Json]:
+    found = load_json(text)
+    assert isinstance(found, JsonObject)
+    return dict(found.pairs)
 
 
 def renamed(record: dict[str, Json]) -> dict[str, Json]:
@@ -131,6 +137,41 @@ def test_the_year_month_and_day_of_our_tap_are_not_told_as_missing(
     schema = (
         b'{"type":"SCHEMA","stream":"usage_details","schema":{"properties":{"year":{},"month":{},"day":{}}},'
         b'"key_properties":[]}\n'
+    )
+    with caplog.at_level(logging.INFO):
+        mapper.run([schema])
+    assert not any("not staged" in entry.getMessage() for entry in caplog.records)
+
+
+ODD: dict[str, Json] = {"extended_cost": "n/a", "consumed_quantity": " 7 ", "product": Number("1.50"), "day": "x"}
+
+
+@pytest.mark.parametrize("names", [{}, {"product": "Product"}], ids=["ours", "renamed"])
+def test_unreadable_values_are_judged_in_their_own_columns(mapper: MapperRuns, names: dict[str, str]) -> None:
+    text = json_text(JsonObject(tuple(ODD.items())))
+    given = usage_line(1, **ODD)
+    told = usage_line(1, **{names.get(name, name): None for name in ODD}, unreadable=text)
+    (expected,) = mapper.run([USAGE_SCHEMA, given]).records(ISSUE)
+    (found,) = mapper.run([USAGE_SCHEMA, told], columns=names).records(ISSUE)
+    kept = {names.get(name, name): value for name, value in load_record(expected["record"]).items()}
+    assert {name: value for name, value in load_record(found["record"]).items() if value is not None} == kept
+    assert found | {"record": None} == expected | {"record": None}
+
+
+def test_a_value_in_its_own_column_counts_more_than_an_unreadable_one(mapper: MapperRuns) -> None:
+    written = mapper.run([USAGE_SCHEMA, usage_line(1, product="p", unreadable='{"product":5,"meter_name":6}')])
+    assert [(row["product"], row["meter_name"]) for row in written.records(DETAIL)] == [("p", "6")]
+
+
+@pytest.mark.parametrize("text", ["no object", "[1]", "", '{"product":', Number("5"), True])
+def test_an_unreadable_that_is_no_object_stops_the_run(mapper: MapperRuns, text: Json) -> None:
+    with pytest.raises(MalformedRecordError, match=r"^Line 3 .* unreadable is no JSON object"):
+        mapper.run([USAGE_SCHEMA, usage_line(1, unreadable=None), usage_line(2, unreadable=text)])
+
+
+def test_unreadable_is_not_told_as_missing(mapper: MapperRuns, caplog: pytest.LogCaptureFixture) -> None:
+    schema = (
+        b'{"type":"SCHEMA","stream":"usage_details","schema":{"properties":{"unreadable":{}}},"key_properties":[]}\n'
     )
     with caplog.at_level(logging.INFO):
         mapper.run([schema])

@@ -127,7 +127,7 @@ def test_what_is_an_empty_month_on_the_first_page_is_an_error_on_a_later_one(
 
 def test_an_empty_last_page_ends_a_month_with_rows() -> None:
     page = read_answer(200, b'{"content":[]}', first=False)
-    assert (page.rows, page.next_link, page.kind.handling) == ([], None, Handling.ROWS)
+    assert (len(page.rows), page.next_link, page.kind.handling) == (0, None, Handling.ROWS)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Month:
 class Columns:
     """A source with rows in columns and the months of the test."""
 
-    columns: ClassVar[tuple[str, ...]] = tuple(ROWS)
+    columns: ClassVar[tuple[str, ...]] = (*ROWS, "unreadable")
     months: dict[tuple[str, date], Month]
     asked: list[MonthQuery] = field(default_factory=list)
 

@@ -75,9 +75,10 @@ def test_a_report_is_asked_for_waited_for_and_read_whole(folder: Path) -> None:
     assert [tuple(row[name] for name in names) for row in rows] == [
         ("g", "2026-08-31", "/vm/1", '"a": "1"', "EUR", "report-7"),
         ("g", "2026-08-01", "/vm/2", None, "EUR", "report-7"),
-        ("g", "nie", None, None, "USD", "report-7"),
+        ("g", None, None, None, "USD", "report-7"),
     ]
-    assert [str(row["extended_cost"]) for row in rows] == ["1E-21", "12345678901234567890.10", "x"]
+    assert [str(row["extended_cost"]) for row in rows] == ["1E-21", "12345678901234567890.10", "None"]
+    assert json.loads(rows[2]["unreadable"]) == {"date": "nie", "extended_cost": "x"}
     assert (rows[0]["extra"], rows[1]["extra"]) == ('{"OfferId":"MS-1"}', None)
     (month,) = output.records("billing_months")
     assert month["extended_cost"] == Decimal("12345678901234567890.100000000000000000001")

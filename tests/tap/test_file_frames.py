@@ -18,7 +18,14 @@ from tap_azure_ea_billing.sources.costs import cost_of_text, exact_sum
 from tap_azure_ea_billing.sources.files.errors import FileError
 from tap_azure_ea_billing.sources.files.focus_names import FOCUS_NAMES
 from tap_azure_ea_billing.sources.files.frames import CostFrames, FrameBatch
-from tap_azure_ea_billing.sources.files.names import COLUMNS, COST_NAMES, NUMBERS, header_name, plain_name
+from tap_azure_ea_billing.sources.files.names import (
+    COLUMNS,
+    COST_NAMES,
+    NUMBERS,
+    RECORD_COLUMNS,
+    header_name,
+    plain_name,
+)
 from tap_azure_ea_billing.sources.files.sums import sum_of_costs
 from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
@@ -109,11 +116,14 @@ def test_values_travel_as_they_came_but_for_dates_and_empty_fields() -> None:
     ]
 
 
-def test_json_numbers_go_out_as_numbers_and_other_text_as_text() -> None:
-    texts = ["1.50", "-0", "7.29E-9", "05", "1.", "+1", "x", ""]
-    batch = FrameBatch(frame(("Date,Cost\n" + "".join(f"d,{text}\n" for text in texts)).encode()))
-    costs = [row[COLUMNS.index("extended_cost")] for row in batch.rows()]
-    assert msgspec.json.encode(costs) == b'[1.50,-0,7.29E-9,"05","1.","+1","x",null]'
+def test_json_numbers_go_out_as_numbers_and_other_text_is_unreadable() -> None:
+    texts = ["1.50", "-0", "7.29E-9", "05", "1.", "+1", "x", "", "1e400", "9" * 309]
+    batch = FrameBatch(frame(("Date,Cost\n" + "".join(f"2026-08-01,{text}\n" for text in texts)).encode()))
+    rows = [dict(zip(RECORD_COLUMNS, row, strict=True)) for row in batch.rows()]
+    costs = [row["extended_cost"] for row in rows]
+    assert msgspec.json.encode(costs) == b"[1.50,-0,7.29E-9,null,null,null,null,null,null,null]"
+    assert [json.loads(row["unreadable"] or "{}").get("extended_cost", "") for row in rows] == ["", "", "", *texts[3:]]
+    assert batch.frame()["unreadable"].to_list() == [row["unreadable"] for row in rows]
     assert len(list(batch.rows(3))) == 3
 
 

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tap.tap_runs import PROGRAM, settings
 
+from sandbox.bill.generator import Bill as SimulatedBill
 from sandbox.exports.destination import Folder
 from sandbox.exports.plan import ExportOptions
 from sandbox.exports.write import write_exports
-from sandbox.launch import running_arm
+from sandbox.launch import running_api, running_arm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
+EA_ROWS = 3000
 RECORDED_COSTS = [Decimal("0.4992223324254236"), Decimal("0.5000001112312431")]
 
 
@@ -132,9 +135,16 @@ class Bill:
     cost: Decimal
 
 
-@pytest.fixture(scope="module", params=["exports", "arm", "cost_details"])
+@pytest.fixture(scope="module", params=["ea", "exports", "arm", "cost_details"])
 def bill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bill]:
-    """Each of the sources with files or Azure Resource Manager behind it."""
+    """Each of the sources, with every trap of a simulated bill."""
+    if request.param == "ea":
+        texts = list(SimulatedBill("88888888", 1, EA_ROWS).row_texts("2026-08", 0))
+        costs = [json.loads(text, parse_float=Decimal).get("ExtendedCost") for text in texts]
+        with running_api(tmp_path_factory.mktemp("api"), rows=EA_ROWS) as api:
+            config = settings(api, start_date="2026-08", end_date="2026-08")
+            yield Bill(config, len(texts), sum(filter(None, map(decimal, costs)), Decimal(0)))
+        return
     month = {"source": request.param, "enrollment_number": "88888888", "start_date": "2026-08", "end_date": "2026-08"}
     if request.param == "exports":
         folder = tmp_path_factory.mktemp("exports")
@@ -145,6 +155,19 @@ def bill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         served = arm.served()["actual"]["2026-08"]
         access = {"arm_url": arm.url, "auth": "token", "access_token": arm.token()}
         yield Bill({**month, **access}, served["rows"], Decimal(served["cost"]))
+
+
+def decimal(cost: object) -> Decimal | None:
+    """The number that a cost is, or that its text is; None for anything else."""
+    return Decimal(str(cost)) if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", str(cost)) else None
+
+
+def test_every_source_into_csv_files(bill: Bill, targets: Path, tmp_path: Path) -> None:
+    load_all(bill.config, targets / "target-csv", {"output_path": str(tmp_path)}, tmp_path)
+    with (tmp_path / "usage_details.csv").open(encoding="utf-8", newline="") as lines:
+        costs = [row["extended_cost"] for row in csv.DictReader(lines)]
+    assert len(costs) == bill.rows
+    assert sum(Decimal(cost) for cost in costs if cost) == bill.cost
 
 
 def test_every_source_into_duckdb(bill: Bill, targets: Path, tmp_path: Path) -> None:
@@ -166,4 +189,4 @@ def test_every_source_into_json_lines(bill: Bill, target_jsonl: Path, tmp_path: 
     (path,) = tmp_path.glob("usage_details*.jsonl")
     rows = [json.loads(line, parse_float=Decimal) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == bill.rows
-    assert sum(Decimal(row["extended_cost"]) for row in rows) == bill.cost
+    assert sum(Decimal(row["extended_cost"]) for row in rows if row["extended_cost"] is not None) == bill.cost

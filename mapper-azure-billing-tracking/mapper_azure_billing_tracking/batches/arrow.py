@@ -26,10 +26,13 @@ from mapper_azure_billing_tracking.batches.columns import (
     NUMBERS,
     ROW_NUMBER,
     TEXTS,
+    UNREADABLE,
     given_name,
     given_text_name,
     typed_key,
 )
+from mapper_azure_billing_tracking.batches.json_values import original_text
+from mapper_azure_billing_tracking.batches.unreadable import unreadable_values
 from mapper_azure_billing_tracking.sdk import InvalidInputLine
 
 if TYPE_CHECKING:
@@ -49,12 +52,14 @@ class ArrowBatch(UsageBatch):
     """Usage rows that came as columns.
 
     Attributes:
-        columns: The columns as they came.
+        columns: The columns as they came, the values that the tap found unreadable in their own columns.
         names: Our name of a column -> its name in them.
+        unreadable: These values, by row and column.
     """
 
     columns: pl.DataFrame
     names: Mapping[str, str]
+    unreadable: Mapping[int, Mapping[str, msgspec.Raw]]
 
     @override
     def original(self, row: int, column: str) -> str | None:
@@ -69,6 +74,7 @@ class ArrowBatch(UsageBatch):
         for name in numbers & record.keys():
             if isinstance(record[name], str) and _NUMBER.fullmatch(record[name]):
                 record[name] = msgspec.Raw(record[name].encode())  # a number in a record, digit for digit
+        record |= self.unreadable.get(row, {})
         return msgspec.json.encode(record).decode()
 
 
@@ -91,7 +97,8 @@ class ArrowReader:
             most_rows: Rows of a batch; None for all in one.
 
         Raises:
-            BatchFileUnreadableError: It is no whole Arrow IPC file, or its rows don't say which month they belong to.
+            BatchFileUnreadableError: It is no whole Arrow IPC file, or its rows don't say which month they belong to,
+                or their `unreadable` can't be read.
         """
         try:
             columns = pl.read_ipc(path)
@@ -99,8 +106,32 @@ class ArrowReader:
             raise BatchFileUnreadableError(
                 f"{place} names {path}, which is no whole Arrow file: {' '.join(str(error).split())}."
             ) from error
+        where = f"{place}, file {path},"
         for part in columns.iter_slices(most_rows or max(columns.height, 1)):
-            yield ArrowBatch(self._typed(part, f"{place}, file {path},"), place, part, self._names)
+            restored, unreadable = self._restored(part, where)
+            yield ArrowBatch(self._typed(restored, where), place, restored, self._names, unreadable)
+
+    def _restored(self, columns: pl.DataFrame, place: str) -> tuple[pl.DataFrame, dict[int, dict[str, msgspec.Raw]]]:
+        """Return the columns with the values that the tap found unreadable, and these values by row and column."""
+        if UNREADABLE not in columns.schema:
+            return columns, {}
+        texts = columns[UNREADABLE].cast(pl.String)
+        columns = columns.drop(UNREADABLE)
+        nulls = {name: columns[name].is_null() for name in columns.columns} if texts.null_count() < len(texts) else {}
+        found: dict[int, dict[str, msgspec.Raw]] = {}
+        for row in texts.is_not_null().arg_true():
+            try:
+                values = unreadable_values(texts[row], self._names)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise BatchFileUnreadableError(
+                    f"{place} has a row whose {UNREADABLE} is no JSON object of columns and their values: {error}."
+                ) from error
+            found[row] = {name: value for name, value in values.items() if name not in nulls or nulls[name][row]}
+        for name in {name for values in found.values() for name in values}:
+            originals = {row: original_text(values[name]) for row, values in found.items() if name in values}
+            column = columns[name].cast(pl.String) if name in nulls else pl.Series(name, [None] * len(texts), pl.String)
+            columns = columns.with_columns(column.clone().scatter(list(originals), list(originals.values())))
+        return columns, found
 
     def _typed(self, columns: pl.DataFrame, place: str) -> pl.DataFrame:
         names = self._names

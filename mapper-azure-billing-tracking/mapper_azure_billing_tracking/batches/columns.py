@@ -36,6 +36,8 @@ COLUMNS = (*TEXTS, *NUMBERS, *KEY_TEXTS, ROW_NUMBER)
 """All columns that are read."""
 NOT_READ = ("year", "month", "day")
 """Columns of the tap that add nothing to `date` (R2)."""
+UNREADABLE = "unreadable"
+"""The tap's column of values that don't fit their own columns, which are null there."""
 
 
 def typed_key(names: Mapping[str, str]) -> list[pl.Expr]:

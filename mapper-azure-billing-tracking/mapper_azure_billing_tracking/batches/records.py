@@ -9,7 +9,6 @@ msgspec finds the records that it refuses, and reads them, value by value, as th
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,22 +26,19 @@ from mapper_azure_billing_tracking.batches.columns import (
     NUMBERS,
     ROW_NUMBER,
     TEXTS,
+    UNREADABLE,
     given_name,
     given_text_name,
     typed_key,
 )
-from mapper_azure_billing_tracking.batches.json_values import original_text
+from mapper_azure_billing_tracking.batches.json_values import members, original_text
+from mapper_azure_billing_tracking.batches.unreadable import KEY, restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mapper_azure_billing_tracking.config import ProcessingConfig
 
-_record = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 _MISREAD = "_misread"
 _POSITION = "_position"
 
@@ -69,7 +65,7 @@ class JsonBatch(UsageBatch):
     """Usage rows that came as JSON objects.
 
     Attributes:
-        records: The JSON object of each.
+        records: The JSON object of each, the values that the tap found unreadable in their own columns.
         line_numbers: The line of the input that each came from, from 1.
         names: Our name of a column -> its name in the objects.
     """
@@ -80,12 +76,13 @@ class JsonBatch(UsageBatch):
 
     @override
     def original(self, row: int, column: str) -> str | None:
-        raw = _decode(self.records[row]).get(self.names[column])
+        raw = members(self.records[row]).get(self.names[column])
         return None if raw is None else original_text(raw)
 
     @override
     def record(self, row: int) -> str:
-        return self.records[row].decode()
+        record = self.records[row]
+        return (restored(record, self.names) if KEY in record else record).decode()
 
 
 class RecordsReader:
@@ -98,6 +95,7 @@ class RecordsReader:
     def __init__(self, config: ProcessingConfig) -> None:
         self._names = {name: config.columns.get(name, name) for name in COLUMNS}
         self._schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            UNREADABLE: pl.Categorical,
             **{self._names[name]: pl.Categorical for name in (*TEXTS, *KEY_TEXTS)},
             **{self._names[name]: pl.Float64 for name in FLOATS},
             **{self._names[name]: pl.Int64 for name in (*INTEGERS, ROW_NUMBER)},
@@ -108,7 +106,7 @@ class RecordsReader:
             **dict.fromkeys(FLOATS, float | None),
             **dict.fromkeys((*INTEGERS, ROW_NUMBER), integer),
         }
-        fields = [(name, kind, None) for name, kind in types.items()]
+        fields = [(name, kind, None) for name, kind in {UNREADABLE: None, **types}.items()]
         self._plain = msgspec.json.Decoder(msgspec.defstruct("Plain", fields, rename=self._names))
 
     def read(self, usage: UsageRecords) -> JsonBatch:
@@ -118,19 +116,36 @@ class RecordsReader:
             usage: The records.
 
         Raises:
-            MalformedRecordError: A record is not a JSON object, or lacks a key column.
+            MalformedRecordError: A record is not a JSON object, lacks a key column, or has an `unreadable` that
+                can't be read.
         """
         frame = self._read_quickly(usage.records)
         if frame is None:
-            frame = self._read_apart(usage)
+            odd = [position for position, record in enumerate(usage.records) if not self._is_plain(record)]
+            usage = self._restored(usage, odd)
+            frame = self._read_apart(usage, odd)
         typed = self._typed(frame, usage)
         place = f"Line {usage.line_numbers[0]} of the input" if usage.line_numbers else ""
         return JsonBatch(typed, place, usage.records, usage.line_numbers, self._names)
 
-    def _read_apart(self, usage: UsageRecords) -> pl.DataFrame:
-        """Read what it can quickly, the rest exactly; numbers in the rest become texts in their own columns."""
+    def _restored(self, usage: UsageRecords, odd: Sequence[int]) -> UsageRecords:
+        """Return the records, the odd ones with the values that the tap found unreadable in their own columns."""
+        records = list(usage.records)
+        for position in odd:
+            if KEY not in records[position]:
+                continue
+            try:
+                records[position] = restored(records[position], self._names)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise MalformedRecordError(
+                    f"Line {usage.line_numbers[position]} of the input is no record that can be read, or its "
+                    f"{UNREADABLE} is no JSON object of columns and their values: {error}."
+                ) from error
+        return UsageRecords(records, usage.line_numbers)
+
+    def _read_apart(self, usage: UsageRecords, odd: Sequence[int]) -> pl.DataFrame:
+        """Read what it can quickly, the odd ones exactly; numbers in these become texts in their own columns."""
         everything = range(len(usage.records))
-        odd = [position for position in everything if not self._is_plain(usage.records[position])]
         apart = set(odd)
         plain = [position for position in everything if position not in apart]
         frame = self._read_quickly([usage.records[position] for position in plain])
@@ -153,7 +168,7 @@ class RecordsReader:
             frame = pl.read_ndjson(io.BytesIO(b"\n".join(records)), schema=self._schema)
         except pl.exceptions.PolarsError:
             return None  # a value doesn't match the schema, or isn't JSON: the exact reader finds out which
-        if frame.height != len(records):
+        if frame.height != len(records) or frame.drop_in_place(UNREADABLE).null_count() != frame.height:
             return None
         texts = pl.col(pl.Categorical).cast(pl.String)
         # An integer of more than 64 bits is read as a text: Rust's name for it.
@@ -172,7 +187,7 @@ class RecordsReader:
         columns: dict[str, list[str | None]] = {name: [] for name in self._names.values()}
         for position in positions:
             try:
-                values = _decode(usage.records[position])
+                values = members(usage.records[position])
                 for name, column in columns.items():
                     raw = values.get(name)
                     column.append(None if raw is None else original_text(raw))
@@ -205,11 +220,3 @@ class RecordsReader:
                     "for a tap that names it otherwise there is the setting columns."
                 )
         return typed
-
-
-def _decode(record: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return _record.decode(record)
-    except msgspec.DecodeError:
-        # Half of a surrogate pair is valid JSON but not text: U+FFFD replaces it, as in every lenient decoder.
-        return _record.decode(_ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], record))

@@ -116,7 +116,7 @@ class Batch(Protocol):
         ...
 
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
-        """Yield the values of each row, in the order of the source's `columns`.
+        """Yield the values of each row, in the order of the source's `columns`, each of the type of its column.
 
         Args:
             most: Yield no more rows than this; all of them by default.
@@ -126,12 +126,8 @@ class Batch(Protocol):
     def frame(self) -> pl.DataFrame | None:
         """Return the rows as texts in the source's `columns`, numbers as they are written; None if there is no way.
 
-        A record of `rows` and a row of the frame say the same. Rows that texts can't say are left out.
+        A record of `rows` and a row of the frame say the same.
         """
-        ...
-
-    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
-        """Return the values of the rows that the frame leaves out, by their position in the batch, from 0."""
         ...
 
 

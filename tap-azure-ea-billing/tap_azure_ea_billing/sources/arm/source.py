@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tap_azure_ea_billing.sources.arm.client import UsageDetailsClient
 from tap_azure_ea_billing.sources.azure.resource_manager import Purpose
 from tap_azure_ea_billing.sources.files.frames import CostFrames, FrameBatch
-from tap_azure_ea_billing.sources.files.names import COLUMNS, COST_NAMES
+from tap_azure_ea_billing.sources.files.names import COST_NAMES, RECORD_COLUMNS
 from tap_azure_ea_billing.sources.files.sums import count_rows
 from tap_azure_ea_billing.sources.prefetch import prefetched
 from tap_azure_ea_billing.sources.source import Absence, MonthTotal
@@ -36,7 +36,7 @@ class UsageDetailsSource:
         SettingsError: It is not said how to sign in.
     """
 
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    columns: ClassVar[tuple[str, ...]] = RECORD_COLUMNS
 
     def __init__(self, settings: UsageDetailsSettings, clock: Clock, logger: logging.Logger) -> None:
         self._settings = settings

@@ -14,7 +14,7 @@ from tap_azure_ea_billing.sources.azure.resource_manager import Purpose
 from tap_azure_ea_billing.sources.cost_details.client import CostDetailsClient
 from tap_azure_ea_billing.sources.files.csv_reader import CsvFile
 from tap_azure_ea_billing.sources.files.frames import CostFrames, FrameBatch
-from tap_azure_ea_billing.sources.files.names import COLUMNS, COST_NAMES
+from tap_azure_ea_billing.sources.files.names import COST_NAMES, RECORD_COLUMNS
 from tap_azure_ea_billing.sources.files.sums import count_rows
 from tap_azure_ea_billing.sources.source import Absence, MonthTotal
 from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
@@ -45,7 +45,7 @@ class CostDetailsSource:
         SettingsError: It is not said how to sign in.
     """
 
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    columns: ClassVar[tuple[str, ...]] = RECORD_COLUMNS
 
     def __init__(self, settings: CostDetailsSettings, clock: Clock, logger: logging.Logger) -> None:
         self._settings = settings

@@ -44,7 +44,6 @@ class _UsualPage(msgspec.Struct, forbid_unknown_fields=True, rename={"next_link"
 
 
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_read_rows = msgspec.json.Decoder(list[RawRow]).decode
 _read_row_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _read_usual_page = msgspec.json.Decoder(_UsualPage).decode
 
@@ -54,12 +53,12 @@ class Page(NamedTuple):
 
     Attributes:
         kind: Kind of answer.
-        rows: Usage rows in the order received, in columns if they were wanted so.
+        rows: Usage rows in the order received.
         next_link: URL of the next page, None on the last.
     """
 
     kind: Kind
-    rows: list[RawRow] | PageRows
+    rows: PageRows
     next_link: str | None
 
 
@@ -77,7 +76,7 @@ def read_answer(status: int, body: bytes, *, first: bool, in_columns: bool = Fal
     """
     if status == _NOT_FOUND:
         if first:
-            return Page(kinds.NOT_FOUND, [], None)
+            return Page(kinds.NOT_FOUND, PageRows(()), None)
         raise AnswerError(kinds.NOT_FOUND_LATER)
     if status != _OK:
         kind = kinds.SERVER_ERROR if status >= _SERVER_ERRORS else _STATUS_KINDS.get(status, kinds.OTHER_STATUS)
@@ -92,18 +91,17 @@ def read_answer(status: int, body: bytes, *, first: bool, in_columns: bool = Fal
         return Page(kinds.ROWS if rows else kinds.EMPTY_PAGE, rows, link)
     if others:
         raise AnswerError(kinds.SAYS_MORE, _named(others))
-    return Page(kinds.EMPTY_MONTH if first else kinds.ROWS, [], None)
+    return Page(kinds.EMPTY_MONTH if first else kinds.ROWS, PageRows(()), None)
 
 
-def _read_json(text: bytes, *, in_columns: bool) -> tuple[list[RawRow] | PageRows, dict[str, msgspec.Raw]]:
+def _read_json(text: bytes, *, in_columns: bool) -> tuple[PageRows, dict[str, msgspec.Raw]]:
     """Return the rows, and the members beside `content` that are neither null nor empty."""
     kind = kinds.NO_CONTENT
-    rows: list[RawRow] | PageRows
     try:
-        if in_columns and (page := _usual_page(text)) is not None:
+        if (page := _usual_page(text)) is not None:
             kind = kinds.NOT_AN_OBJECT
             link = {"nextLink": msgspec.Raw(msgspec.json.encode(page.next_link))} if page.next_link else {}
-            return PageRows(page.content), link
+            return PageRows(page.content, in_columns=in_columns), link
         # The decoder takes rows apart without looking at their text, so bytes that are not UTF-8 would pass.
         text.decode()
         if b"\n" in text or b"\r" in text:
@@ -112,7 +110,7 @@ def _read_json(text: bytes, *, in_columns: bool) -> tuple[list[RawRow] | PageRow
         content = members.pop(_CONTENT, _NULL)
         if bytes(memoryview(content)[:1]) == b"[":
             kind = kinds.NOT_AN_OBJECT
-        rows = PageRows(_read_row_list(content)) if in_columns else _read_rows(content)
+        rows = PageRows(_read_row_list(content), in_columns=in_columns)
     except msgspec.ValidationError as error:
         raise AnswerError(kind, str(error)) from None
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
@@ -155,4 +153,4 @@ def _read_csv(text: bytes, *, first: bool) -> Page:
     below_title = filled[1:]
     if below_title and (len(below_title) > 1 or _CSV_HEADER_FIELD not in (cell.strip() for cell in below_title[0])):
         raise AnswerError(kinds.CSV_ROWS)
-    return Page(kinds.EMPTY_CSV, [], None)
+    return Page(kinds.EMPTY_CSV, PageRows(()), None)

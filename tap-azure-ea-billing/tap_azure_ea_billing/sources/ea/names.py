@@ -43,5 +43,6 @@ API_NAMES = {
 RARE_API_NAMES = {"charge_type": "ChargeType"}
 """Fields that few records have."""
 
-NUMBERS = ("subscription_id", "month", "day", "year", "consumed_quantity", "resource_rate", "extended_cost")
+INTEGERS = ("subscription_id", "month", "day", "year")
+NUMBERS = (*INTEGERS, "consumed_quantity", "resource_rate", "extended_cost")
 """Columns whose values are numbers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_azure_ea_billing.sources.costs import costs_of_numbers
@@ -10,7 +10,6 @@ from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.api_key import check_keys, load_keys
 from tap_azure_ea_billing.sources.ea.client import EAClient
 from tap_azure_ea_billing.sources.ea.kinds import Handling
-from tap_azure_ea_billing.sources.ea.plain_rows import PageRows
 from tap_azure_ea_billing.sources.ea.rows import COLUMNS, RowReader, readable_costs
 from tap_azure_ea_billing.sources.prefetch import prefetched
 from tap_azure_ea_billing.sources.source import Absence, MonthTotal
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tap_azure_ea_billing.sources.ea.answers import Page, RawRow
+    from tap_azure_ea_billing.sources.ea.answers import Page
     from tap_azure_ea_billing.sources.ea.kinds import Kind
+    from tap_azure_ea_billing.sources.ea.plain_rows import PageRows
     from tap_azure_ea_billing.sources.ea.settings import EASettings
     from tap_azure_ea_billing.sources.source import Clock, MonthQuery
 
@@ -100,66 +100,29 @@ class EAMonth:
         self.total = MonthTotal(currencies={currency})
         self.absence = _absence(self._first.kind)
 
-    def batches(self) -> Generator[RowsBatch | ColumnsBatch, None, None]:
+    def batches(self) -> Generator[PageBatch, None, None]:
         """Yield the pages once, counting each before it is used.
 
         Raises:
             RunStoppedError: An answer is not a page, or none comes.
         """
         for page in chain((self._first,), self._rest):
-            batch = (
-                ColumnsBatch(page.rows, self._reader)
-                if isinstance(page.rows, PageRows)
-                else RowsBatch(page.rows, self._reader)
-            )
+            batch = PageBatch(page.rows, self._reader)
             self.total.add(len(page.rows), batch.costs())
             yield batch
 
 
-class RowsBatch:
-    """The rows of a page, as JSON.
+class PageBatch:
+    """The rows of a page.
 
     Args:
-        rows: The rows as received.
+        page: The rows as received.
         reader: Reads them.
-    """
-
-    def __init__(self, rows: list[RawRow], reader: RowReader) -> None:
-        self._rows = rows
-        self._reader = reader
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self._rows)
-
-    def costs(self) -> list[Decimal]:
-        """Return the costs that can be read."""
-        return readable_costs(self._rows)
-
-    def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
-        """Yield the values of each row, of no more than `most`, in the order of `COLUMNS`."""
-        return self._reader.values(self._rows[:most])
-
-    def frame(self) -> None:
-        """Return None: nobody wanted the rows in columns."""
-
-    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
-        """Return nothing, as of all batches that have no frame."""
-        return {}
-
-
-class ColumnsBatch:
-    """The rows of a page, as columns of texts.
-
-    Args:
-        page: The rows.
-        reader: Reads those that are not plain.
     """
 
     def __init__(self, page: PageRows, reader: RowReader) -> None:
         self._page = page
         self._reader = reader
-        self._frame, self._odd_rows = reader.columns(page)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -167,20 +130,15 @@ class ColumnsBatch:
 
     def costs(self) -> list[Decimal]:
         """Return the costs that can be read."""
-        costs = costs_of_numbers(self._frame["extended_cost"].drop_nulls().to_list())
-        return costs + readable_costs(self._page.apart[position] for position in self._odd_rows)
+        return costs_of_numbers(self._page.costs) + readable_costs(self._page.apart.values())
 
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
         """Yield the values of each row, of no more than `most`, in the order of `COLUMNS`."""
-        return self._reader.values(self._page.raw_rows(most))
+        return islice(self._reader.values(self._page), most)
 
-    def frame(self) -> pl.DataFrame:
-        """Return the rows that columns of texts can say."""
-        return self._frame
-
-    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
-        """Return the values of the other rows, by their position in the page, as the API gave them."""
-        return self._odd_rows
+    def frame(self) -> pl.DataFrame | None:
+        """Return the rows as columns of texts, None if nobody wanted them so."""
+        return self._reader.columns(self._page)
 
 
 def _absence(kind: Kind) -> Absence | None:

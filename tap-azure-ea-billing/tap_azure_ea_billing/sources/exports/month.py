@@ -18,6 +18,8 @@ from tap_azure_ea_billing.sources.source import Absence, MonthTotal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
+
     from tap_azure_ea_billing.sources.exports.catalogue import Catalogue
     from tap_azure_ea_billing.sources.exports.manifest import ExportRun, Part
     from tap_azure_ea_billing.sources.exports.settings import ExportsSettings
@@ -78,8 +80,8 @@ class ExportMonth:
         self._currency = settings.currency_of(query.enrollment_number)
         self._unknown_fields = unknown_fields
         self._files = [(part, self._found(part, catalogue)) for part in run.parts]
-        self._batches = self._read()
-        self._first: list[FrameBatch] = []
+        self._frames = self._read()
+        self._first: list[pl.DataFrame] = []
         self.total = MonthTotal()
         self.absence: Absence | None = None
         self.run_id: str | None = run.run_id
@@ -94,7 +96,7 @@ class ExportMonth:
             FileError: A file can't be read.
             IncompleteError: A file has other rows than the manifest says, or the month has none and had some.
         """
-        self._first = [batch for batch in (next(self._batches, None),) if batch is not None]
+        self._first = [frame for frame in (next(self._frames, None),) if frame is not None]
         if self._first:
             return
         if self._query.rows_before:
@@ -112,16 +114,16 @@ class ExportMonth:
             IncompleteError: A file can't be read to its end, or has other rows than the manifest says, or was replaced.
         """
         try:
-            for batch in chain(self._first, self._batches):
-                count_rows(self.total, batch.frame())
-                yield batch
+            for frame in chain(self._first, self._frames):
+                count_rows(self.total, frame)
+                yield FrameBatch(frame)
         except ChangedError as changed:
             message = f"{self._where}: {changed} while the month was read: run it again."
             raise IncompleteError(message) from None
         except FileError as error:
             raise IncompleteError(f"{self._where}: {error}") from None
 
-    def _read(self) -> Iterator[FrameBatch]:
+    def _read(self) -> Iterator[pl.DataFrame]:
         """Yield the rows of each file; after a file's last ones, it is what the manifest says."""
         for part, file in self._files:
             rows = 0
@@ -141,7 +143,7 @@ class ExportMonth:
                     rows += frame.height
                     for piece in frame.iter_slices(_MOST_ROWS):
                         if piece.height:
-                            yield FrameBatch(frames.frame(piece))
+                            yield frames.frame(piece)
             self.total.pages += bool(rows)
             if part.rows is not None and rows != part.rows:
                 raise IncompleteError(

@@ -11,7 +11,7 @@ from tap_azure_ea_billing.sources.exports.stores.blobs import BlobStore
 from tap_azure_ea_billing.sources.exports.stores.folder import FolderStore
 from tap_azure_ea_billing.sources.exports.stores.store import ChangedError
 from tap_azure_ea_billing.sources.files.errors import FileError
-from tap_azure_ea_billing.sources.files.names import COLUMNS
+from tap_azure_ea_billing.sources.files.names import RECORD_COLUMNS
 from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ExportsSource:
         SettingsError: It is not said how to sign in.
     """
 
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    columns: ClassVar[tuple[str, ...]] = RECORD_COLUMNS
 
     def __init__(self, settings: ExportsSettings, clock: Clock, logger: logging.Logger) -> None:
         del clock

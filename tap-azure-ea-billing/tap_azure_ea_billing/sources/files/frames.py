@@ -14,15 +14,15 @@ import polars as pl
 
 from tap_azure_ea_billing.sources.dates import iso_date_of_text
 from tap_azure_ea_billing.sources.files.errors import FileError
+from tap_azure_ea_billing.sources.files.fitting import fitted
 from tap_azure_ea_billing.sources.files.names import COLUMNS, NUMBERS, header_name, plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tap_azure_ea_billing.sources.files.names import NameTable
     from tap_azure_ea_billing.sources.unknown_fields import UnknownFields
 
-_JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _TO_BE_ESCAPED = r'["\\\x00-\x1f]'
 _SHOWN_OF_A_HEADER = 1500
 
@@ -124,10 +124,10 @@ class CostFrames:
 
 
 class FrameBatch:
-    """The rows of a frame of `COLUMNS`.
+    """The rows of a frame of `COLUMNS`, as `usage_details` has them.
 
     Args:
-        frame: The frame.
+        frame: The frame, with each value as it came.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -138,16 +138,12 @@ class FrameBatch:
         return self._frame.height
 
     def frame(self) -> pl.DataFrame:
-        """Return the frame."""
-        return self._frame
-
-    def odd_rows(self) -> Mapping[int, Sequence[Any]]:
-        """Return nothing: a file has texts only."""
-        return {}
+        """Return the rows as texts that fit their columns, with `unreadable`."""
+        return fitted(self._frame)
 
     def rows(self, most: int | None = None) -> Iterator[Sequence[Any]]:
-        """Yield the values of each row, of no more than `most`; what is a JSON number is one, digit for digit."""
-        frame = self._frame.head(self._frame.height if most is None else most)
+        """Yield the values of each row, of no more than `most`; a number is one, digit for digit."""
+        frame = fitted(self._frame.head(self._frame.height if most is None else most))
         return zip(*(_values(column) for column in frame), strict=True)
 
 
@@ -155,9 +151,7 @@ def _values(column: pl.Series) -> list[Any]:
     values = column.to_list()
     if column.name not in NUMBERS:
         return values
-    numbers = column.str.contains(_JSON_NUMBER).to_list()
-    pairs = zip(values, numbers, strict=True)
-    return [msgspec.Raw(value.encode()) if number else value for value, number in pairs]
+    return [None if value is None else msgspec.Raw(value.encode()) for value in values]
 
 
 def _dates(dates: pl.Series) -> pl.Series:

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from tap_azure_ea_billing.sources.misfits import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -166,3 +168,6 @@ NUMBERS = (
 
 COLUMNS = (*COST_NAMES.columns, "extra", "run_id")
 """Columns of `usage_details` that a cost file fills."""
+
+RECORD_COLUMNS = (*COLUMNS, UNREADABLE)
+"""Columns of a record."""
