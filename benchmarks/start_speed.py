@@ -18,7 +18,7 @@ from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline_speed import ENROLLMENT, MONTH, ROOT, Measured, measure
+from pipeline_speed import ENROLLMENT, MONTH, ROOT, Bill, Measured, measure
 
 from sandbox.launch import running_api, running_clickhouse
 
@@ -62,7 +62,7 @@ def main() -> None:
             for number in range(given.times):
                 for position, (version_name, root) in enumerate(roots.items()):
                     (root / CATALOG).unlink(missing_ok=True)
-                    runs[version_name].append(measure(root, clickhouse, f"bill_{position}_{number}", tap, folder))
+                    runs[version_name].append(measure(Bill(root, tap), clickhouse, f"bill_{position}_{number}", folder))
     for version_name, measured in runs.items():
         report(version_name, measured)
 
