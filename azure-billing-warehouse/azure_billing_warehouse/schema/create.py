@@ -62,6 +62,17 @@ def statements(config: ClickHouseConfig) -> list[str]:
     return [ddl.create_database(config), *tables, *look_ups, *of_views]
 
 
+def taken_names(config: ClickHouseConfig) -> set[str]:
+    """Return the names of all tables and views of the warehouse."""
+    tables = {table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)}
+    return {
+        *tables,
+        *(look_up.table for look_up in focus.LOOK_UPS),
+        *(view.name for view in _views(config)),
+        application_tags.TABLE,
+    }
+
+
 def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None) -> None:
     """Create what is missing of database, tables, views and columns; count the snapshots, merge the published ones.
 
@@ -129,9 +140,7 @@ def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouse
 
 
 def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: str) -> None:
-    models = [table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)]
-    derived = [*(look_up.table for look_up in focus.LOOK_UPS), *(view.name for view in _views(config))]
-    incomplete = find_incomplete_hosts(client, cluster, config.database, [*models, *derived, application_tags.TABLE])
+    incomplete = find_incomplete_hosts(client, cluster, config.database, sorted(taken_names(config)))
     for host, tables in incomplete.items():
         raise WarehouseError(
             f"The host {host} of cluster {cluster} lacks tables of {config.database} that others have: "
