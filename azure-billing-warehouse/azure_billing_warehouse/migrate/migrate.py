@@ -176,6 +176,9 @@ class Migration:
                     moves = None if fate.startswith("skipped") else self._moves(client, facts.enrollment_number, month)
                 error = Decimal(facts.absolute_cost) * _FLOAT32_ERROR if self.old.is_float32 else Decimal(0)
                 yield MonthOutcome(facts, fate, error, moves)
+            if not self._request.dry_run:
+                with explained(self._config, "count the migrated months"):
+                    count_snapshots(client, self._config)
 
     def _fate(self, enrollment: str, month: dt.date) -> Fate:
         source = self._present.newest_source.get((enrollment, month))
@@ -217,7 +220,6 @@ class Migration:
             "issue_count": str(facts.issue_count),
         }
         self._insert(client, statements.insert_month(self.old, snapshot, row, self._config))
-        count_snapshots(client, self._config)
 
     def _claim(self, client: Client, snapshot: SnapshotId) -> None:
         """Say that this run writes the snapshot; of two at once, at least one sees the other and stops."""

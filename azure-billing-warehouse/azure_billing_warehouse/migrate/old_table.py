@@ -13,7 +13,7 @@ from clickhouse_connect.driver.binding import quote_identifier
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.schema.column_types import unwrapped
 from azure_billing_warehouse.schema.ddl import literal
-from azure_billing_warehouse.tables import AzureBillingDetail, text_column
+from azure_billing_warehouse.tables import OWN_COLUMNS, AzureBillingDetail, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,7 @@ _OF_THE_DATE = {
     "newmonth": "formatDateTime({date}, '%b %Y')",
 }
 """Columns that come from the date, whatever the old table says (R2)."""
+_LARGE_NUMBER = r"':\\s*-?([0-9]{19}|[0-9.]+[eE][+]?[0-9]{3})'"
 _READERS = (
     ("String", r"FixedString\(", "toStringCutToZero({})"),
     ("String", r"UUID\Z|Enum(8|16)\(|U?Int\d+\Z|Bool\Z", "toString({})"),
@@ -129,11 +130,13 @@ class OldTable:
         return self._expression(column)
 
     def columns(self) -> dict[str, str]:
-        """Return the expression of each column that a usage row is written with, but for the snapshot's."""
+        """Return the expression of each column that a usage row is written with, but for the snapshot's.
+
+        Columns that only other sources have are left to the table's defaults.
+        """
+        left = _OF_THE_SNAPSHOT | _NOT_KEPT | (OWN_COLUMNS - {"charge_type", *self._special(), *self.types})
         return {
-            column.name: self._expression(column)
-            for column in AzureBillingDetail.columns()
-            if column.name not in _OF_THE_SNAPSHOT | _NOT_KEPT
+            column.name: self._expression(column) for column in AzureBillingDetail.columns() if column.name not in left
         }
 
     def _expression(self, column: Column) -> str:
@@ -155,7 +158,7 @@ class OldTable:
             "match_level": "'unknown'",
         }
         for name in ("tags", "additional_info"):
-            found[name] = f"ifNull({self.object_of(name)}, '{{}}')"
+            found[name] = f"ifNull({self.json_of(name)}, '{{}}')"
             if text_column(name) not in self.types:
                 found[text_column(name)] = self.object_of(name)
         if self.currency and "billing_currency" not in self.types:
@@ -163,7 +166,7 @@ class OldTable:
         return found
 
     def object_of(self, name: str) -> str:
-        """Return the expression of a JSON column's object as text; NULL if there is none (R8)."""
+        """Return the expression of an object as text; NULL if there is none (R8)."""
         if name not in self.types:
             return "CAST(NULL, 'Nullable(String)')"
         if unwrapped(self.types[name])[0].startswith("JSON"):
@@ -171,20 +174,34 @@ class OldTable:
         text = self.text_of(name)
         braced = f"concat('{{', {text}, '}}')"
         return (
-            f"multiIf(ifNull({text}, '') IN ('', '{{}}', '[]', 'null'), NULL, startsWith({text}, '{{'), "
+            f"multiIf({_blank(text)}, NULL, startsWith({text}, '{{'), "
             f"if(isValidJSON({text}), {text}, NULL), isValidJSON({braced}), {braced}, NULL)"
         )
 
+    def json_of(self, name: str) -> str:
+        """Return the expression of an object that a JSON column takes, as text.
+
+        ClickHouse refuses a whole insert for a repeated key or a number that no 64-bit type holds.
+        """
+        found = self.object_of(name)
+        if not self._is_text(name):
+            return found
+        keys = f"JSONExtractKeys(ifNull({found}, '{{}}'))"
+        refused = f"length({keys}) != length(arrayDistinct({keys})) OR match(ifNull({found}, ''), {_LARGE_NUMBER})"
+        return f"if({refused}, NULL, {found})"
+
+    def _is_text(self, name: str) -> bool:
+        return name in self.types and not unwrapped(self.types[name])[0].startswith("JSON")
+
     def text_of(self, name: str) -> str:
-        """Return the expression of a text, without white space around it."""
-        return f"trimBoth({_read(self.types[name], 'String').format(_old(name))})" if name in self.types else "NULL"
+        """Return the expression of a text that should be an object, without white space around it; else NULL."""
+        return f"trimBoth({_read(self.types[name], 'String').format(_old(name))})" if self._is_text(name) else "NULL"
 
     def is_no_object(self, name: str) -> str:
-        """Return the condition for a text that should be an object and is none (R8)."""
-        if name not in self.types or unwrapped(self.types[name])[0].startswith("JSON"):
+        """Return the condition for a text that a JSON column should hold and can't (R8)."""
+        if not self._is_text(name):
             return "false"
-        blank = f"ifNull({self.text_of(name)}, '') IN ('', '{{}}', '[]', 'null')"
-        return f"NOT {blank} AND isNull({self.object_of(name)})"
+        return f"NOT {_blank(self.text_of(name))} AND isNull({self.json_of(name)})"
 
     def remarks(self) -> list[str]:
         """Return what is different in the migrated rows from what the table or a load has, as sentences."""
@@ -192,15 +209,13 @@ class OldTable:
         lacking = [
             column.name
             for column in AzureBillingDetail.columns()
-            if column.name not in {*self.types, *_OF_THE_DATE, *_OF_THE_SNAPSHOT, *_NOT_KEPT}
-            and column.clickhouse.fallback is None
-            and not column.clickhouse.is_of_some_sources
-            and not (column.name == "billing_currency" and self.currency)
+            if column.name not in {*self.types, *_OF_THE_DATE, *_NOT_KEPT}
+            and (column.name not in OWN_COLUMNS or (column.name == "billing_currency" and not self.currency))
         ]
         left = sorted(set(self.types) - known)
         found = []
         if lacking:
-            found.append(f"{self.shown} doesn't have {', '.join(lacking)}: they are empty in migrated rows")
+            found.append(f"{self.shown} doesn't have {', '.join(lacking)}: empty in migrated rows")
         if left:
             found.append(f"the warehouse has no {', '.join(left)}: what they hold stays in {self.shown} only")
         return found
@@ -275,6 +290,10 @@ def _fault(column: Column, old: OldTable) -> str:
         wanted = unwrapped(column.clickhouse.type)[0]
         is_read = bool(_read(kind, wanted))
     return "" if is_read else f"{column.name} is {kind} where {wanted} is needed"
+
+
+def _blank(text: str) -> str:
+    return f"ifNull({text}, '') IN ('', '{{}}', '[]', 'null')"
 
 
 def _old(name: str) -> str:

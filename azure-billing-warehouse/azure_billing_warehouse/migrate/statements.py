@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from clickhouse_connect.driver.binding import quote_identifier
 
 from azure_billing_warehouse.counting import key_literal
-from azure_billing_warehouse.schema.column_types import unwrapped
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, literal, qualified
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, SnapshotClaim
 
@@ -33,8 +32,6 @@ SETTINGS: dict[str, str | int] = {
     "input_format_try_infer_dates": 0,
     "output_format_json_escape_forward_slashes": 0,
     "output_format_json_quote_64bit_integers": 0,
-    # The JSON column has one value of a repeated key; tags_text has both.
-    "type_json_skip_duplicated_paths": 1,
 }
 """Settings of every statement that writes."""
 
@@ -151,9 +148,9 @@ def _judged(old: OldTable, condition: str, *, is_whole: bool = False) -> str:
         "old_month": old.month,
         "exact_cost": old.exact_cost,
         "is_no_tags": old.is_no_object("tags"),
-        "given_tags": old.text_of("tags") if _is_text(old, "tags") else "NULL",
+        "given_tags": old.text_of("tags"),
         "is_no_additional_info": old.is_no_object("additional_info"),
-        "given_additional_info": old.text_of("additional_info") if _is_text(old, "additional_info") else "NULL",
+        "given_additional_info": old.text_of("additional_info"),
     }
     if is_whole:
         texts = {
@@ -171,10 +168,6 @@ def _judged(old: OldTable, condition: str, *, is_whole: bool = False) -> str:
         "    arrayFirst(finding -> finding.3 = 'reject', findings).2 AS reason,\n"
         f"    reason != '' AS is_rejected\nFROM ({rows})"
     )
-
-
-def _is_text(old: OldTable, name: str) -> bool:
-    return name in old.types and unwrapped(old.types[name])[0] == "String"
 
 
 def _findings(old: OldTable) -> str:
