@@ -32,6 +32,7 @@ from azure_billing_warehouse.migrate.statements import SETTINGS
 from azure_billing_warehouse.migrate.tracking import Tracker
 from azure_billing_warehouse.patterns.pattern import Pattern
 from azure_billing_warehouse.patterns.table import import_patterns
+from azure_billing_warehouse.prune import prune
 from azure_billing_warehouse.tables import OWN_COLUMNS, AzureBillingDetail
 from mapper_azure_billing_tracking.rules.tracking import LEVELS, ResourceTrackingEngine
 
@@ -233,6 +234,9 @@ def test_a_run_killed_at_any_step_shows_nothing_of_its_month_and_the_next_one_do
     verdict = check(warehouse.config, expected=Expectations(last_month=AUGUST))
     assert verdict is not None
     assert verdict.status == "ok"
+    prune(warehouse.config, keep=2, dry_run=False)
+    assert warehouse.scalar("SELECT count() FROM stg_azure_billing_detail") == 2, "what the kill left can be dropped"
+    assert shown(warehouse) == whole
     assert of_old(warehouse) == before
 
 
