@@ -21,12 +21,15 @@ from azure_billing_warehouse.cli_options import expectations, month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.config import ClickHouseConfig, clickhouse_variable
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.migrate.command import migrate as migrate_table
+from azure_billing_warehouse.migrate.migrate import Request
 from azure_billing_warehouse.passwords import PasswordError, encrypt
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.patterns.files import pattern_csv, read_patterns
 from azure_billing_warehouse.patterns.oddities import describe, find_oddities
 from azure_billing_warehouse.prune import prune as prune_snapshots
 from azure_billing_warehouse.report.page import write_report
+from azure_billing_warehouse.schema.compatible_view import create_compatible_view
 from azure_billing_warehouse.schema.create import ensure_tables, statements
 from azure_billing_warehouse.setting_sentences import sentences
 from azure_billing_warehouse.tables import with_dataset
@@ -106,7 +109,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="azure-billing-warehouse")
 @click.pass_context
 def main(ctx: click.Context, /, user: str, **connection: Any) -> None:  # noqa: ANN401 - options
-    """Create, check, prune and report on the ClickHouse tables of the Azure bill."""
+    """Create, check, prune, migrate to and report on the ClickHouse tables of the Azure bill."""
     secrets = {name: os.environ.get(f"CLICKHOUSE_{name.upper()}", "") for name in ("password", "fernet_key")}
     settings = {"username": user, **secrets, **connection}
     try:
@@ -117,9 +120,19 @@ def main(ctx: click.Context, /, user: str, **connection: Any) -> None:  # noqa: 
 
 @main.command()
 @click.option("--print", "only_print", is_flag=True, help="Print the statements for an empty ClickHouse and run none.")
+@click.option(
+    "--print-compatible-view",
+    "compatible_view",
+    metavar="NAME",
+    help="Print the statement for a view of that name (or DATABASE.NAME) with the columns of the table that this "
+    "warehouse succeeds, and the published rows; run none.",
+)
 @click.pass_obj
-def create(config: ClickHouseConfig, *, only_print: bool) -> None:
+def create(config: ClickHouseConfig, *, only_print: bool, compatible_view: str | None) -> None:
     """Create the missing database, tables and views, and add columns; drop nothing."""
+    if compatible_view:
+        click.echo(f"{create_compatible_view(config, compatible_view)};")
+        return
     if only_print:
         click.echo("\n\n".join(f"{statement};" for statement in statements(config)))
         return
@@ -186,6 +199,34 @@ def prune(config: ClickHouseConfig, *, keep: int, future: bool, broken_off: bool
             click.echo(f"{name} that {'would be' if dry_run else 'were'} dropped: {count}")
     if not dry_run and any(snapshot.kind == "future" for snapshot in pruned):
         click.echo("Load their months again, without the state of that load: meltano run --full-refresh ...")
+
+
+@main.command()
+@click.argument("from_table")
+@click.option("--enrollment", metavar="NUMBER", help="Enrollment of its rows; needed if the table doesn't say it.")
+@click.option("--currency", metavar="CODE", help="Currency of its costs, if the table doesn't say it, such as CNY.")
+@month_option("--since", help="First month to migrate; all without it.")
+@month_option("--until", help="Last month to migrate.")
+@click.option(
+    "--missing-instance-id",
+    type=click.Choice(["quarantine", "keep"]),
+    default="quarantine",
+    help="What becomes of usage without an instance id, as the mapper's setting says.",
+)
+@click.option("--again", is_flag=True, help="Also migrate months that were migrated already.")
+@click.option(
+    "--replace-loaded", is_flag=True, help="Also migrate months that were loaded, and show these rows instead."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would be migrated.")
+@click.pass_obj
+def migrate(config: ClickHouseConfig, /, from_table: str, **options: Any) -> None:  # noqa: ANN401 - those of Request
+    """Take over the months of FROM_TABLE (or DATABASE.FROM_TABLE), a table of usage rows without snapshots.
+
+    It is only read. A month that was loaded is left alone, and a later load of a migrated month replaces it. Each
+    month's rows and cost are told, and the cost that a load would track to another application.
+    """
+    for line in migrate_table(config, Request(from_table, **options)):
+        click.echo(line)
 
 
 @main.command()

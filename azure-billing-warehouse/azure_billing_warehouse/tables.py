@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import itertools
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, ClassVar, Literal
@@ -51,6 +52,8 @@ Instant = Annotated[dt.datetime, ClickHouse("DateTime64(3, 'UTC')")]
 
 Dataset = Literal["actual", "amortized"]
 """Whether a commitment's price is a charge of the day it was bought (actual) or is spread over its use (amortized)."""
+MIGRATED = "migrated"
+"""The source of a month that `migrate` took over from another table."""
 ACTUAL: Dataset = "actual"
 """The dataset of rows that came without one, such as those that a version without datasets loaded."""
 AMORTIZED: Dataset = "amortized"
@@ -66,6 +69,8 @@ class BillTable(BaseModel):
 
     table: ClassVar[str]
     """Name of the table and of the Singer stream."""
+    about: ClassVar[str]
+    """What is in it, as a sentence for whoever finds it in ClickHouse."""
     order_by: ClassVar[tuple[str, ...]]
     """Sorting key in ClickHouse: rows equal in it are one row that was delivered more than once."""
     key_properties: ClassVar[tuple[str, ...]]
@@ -122,6 +127,10 @@ class AzureBillingDetail(BillTable):
     """One usage row, typed, with its tags and its application: `stg_azure_billing_detail`."""
 
     table: ClassVar[str] = "stg_azure_billing_detail"
+    about: ClassVar[str] = (
+        "Usage rows of every extraction, also of superseded and unfinished ones, so that a month is here more than "
+        "once: query the view azure_billing_detail instead, or azure_billing_amortized for amortized cost."
+    )
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "row_number")
     key_properties: ClassVar[tuple[str, ...]] = order_by
 
@@ -191,7 +200,7 @@ class AzureBillingDetail(BillTable):
     )
     match_level: Annotated[str | None, ClickHouse("LowCardinality(Nullable(String))", fallback="'unknown'")] = Field(
         description="Level that a pattern matched: last_segment, resource_group or subscription; null: none did (R16). "
-        "unknown: the row was loaded by a version without this column."
+        "unknown: the row was migrated, or loaded by a version without this column."
     )
     dataset: DatasetText = Field(description=_DATASET)
     pricing_model: SourceText = Field(description="OnDemand, Reservation, SavingsPlan or Spot (PricingModel).")
@@ -228,6 +237,10 @@ class TaggingAudit(SnapshotRow):
     """A resource that more than one pattern or level matched: `dq_tagging_audit`, one row a batch and outcome."""
 
     table: ClassVar[str] = "dq_tagging_audit"
+    about: ClassVar[str] = (
+        "Resources that more than one tracking pattern or level matched, in every extraction: "
+        "query the view azure_tagging_audit instead."
+    )
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "first_row_number")
     key_properties: ClassVar[tuple[str, ...]] = order_by
 
@@ -252,6 +265,10 @@ class BillingIssue(SnapshotRow):
     """A finding on a usage row: `dq_billing_issue`."""
 
     table: ClassVar[str] = "dq_billing_issue"
+    about: ClassVar[str] = (
+        "Findings on usage rows, and the rejected rows whole, in every extraction: "
+        "query the view azure_billing_issue instead."
+    )
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "row_number", "rule", "column")
     key_properties: ClassVar[tuple[str, ...]] = order_by
 
@@ -268,10 +285,14 @@ class BillingMonth(SnapshotRow):
     """What the tap sent of a month and what became of it: `stg_azure_billing_month`."""
 
     table: ClassVar[str] = "stg_azure_billing_month"
+    about: ClassVar[str] = (
+        "One row for every extraction of a month that came to its end: query the view azure_billing_month for the "
+        "published ones, azure_billing_snapshot for all."
+    )
     order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
     key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
 
-    source: RequiredText = Field(description="The source that it came from: ea, exports, cost_details or arm.")
+    source: RequiredText = Field(description="Where it came from: ea, exports, cost_details, arm or migrated.")
     page_count: Count = Field(description="Pages or files with rows that the source gave.")
     row_count: Count = Field(description="Rows that the tap counted.")
     extended_cost: ExactCost = Field(description="Exact sum of the cost that the API gave, before tax.")
@@ -284,7 +305,7 @@ class BillingMonth(SnapshotRow):
     rejected_extended_cost: Cost = Field(description="Readable cost of the rejected rows before tax.")
     issue_count: Count = Field(description="Findings in dq_billing_issue.")
     audit_count: Count = Field(description="Rows in dq_tagging_audit.")
-    run_id: Text = Field(description="The export's run or the report that the month was read from.")
+    run_id: Text = Field(description="The export's run, report or migrated table that the month was read from.")
     blob_count: Integer = Field(description="Files that it consisted of.")
     byte_count: Integer = Field(description="Their size in bytes.")
     counted_row_count: Annotated[int | None, ClickHouse("Nullable(UInt64)", default="NULL")] = Field(
@@ -303,6 +324,7 @@ class SnapshotClaim(SnapshotRow):
     """A load that has begun to send a snapshot's rows: `stg_azure_billing_load`; the mapper itself writes it."""
 
     table: ClassVar[str] = "stg_azure_billing_load"
+    about: ClassVar[str] = "Which load began which extraction, so that no two write into one; of no use for reports."
     order_by: ClassVar[tuple[str, ...]] = (*_SNAPSHOT_KEY, "load_id")
     key_properties: ClassVar[tuple[str, ...]] = order_by
 
@@ -319,6 +341,7 @@ class SnapshotQuality(SnapshotRow):
     """
 
     table: ClassVar[str] = "dq_billing_quality"
+    about: ClassVar[str] = "What `check` found an extraction's rows to be like, kept for the next check."
     order_by: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
     key_properties: ClassVar[tuple[str, ...]] = _SNAPSHOT_KEY
 
@@ -328,6 +351,12 @@ class SnapshotQuality(SnapshotRow):
         default=None, description="When it was found."
     )
 
+
+OWN_COLUMNS = frozenset(
+    column.name
+    for column in itertools.dropwhile(lambda column: column.name != "enrollment_number", AzureBillingDetail.columns())
+)
+"""The columns of a usage row that the table this one succeeds doesn't have; those before them are its own."""
 
 TABLES: tuple[type[BillTable], ...] = (AzureBillingDetail, TaggingAudit, BillingIssue, BillingMonth)
 """The tables that a loader fills with the mapper's streams."""

@@ -139,6 +139,65 @@ def test_a_table_with_the_name_of_a_view_is_refused(new_warehouse: Warehouse) ->
         ensure_tables(new_warehouse.config)
 
 
+def test_every_table_in_the_way_is_named_at_once_and_its_rows_come_back_by_migrate(
+    clickhouse: ClickHouse, config: ClickHouseConfig
+) -> None:
+    clickhouse.execute(f"CREATE DATABASE {config.database}")
+    old = "(instance_id String, date Nullable(Date), extended_cost Nullable(Float64))"
+    for table, columns in {DETAIL: old, f"{DETAIL}_before": old, "azure_billing_detail": "(a UInt8)"}.items():
+        clickhouse.execute(f"CREATE TABLE {config.database}.{table} {columns} ENGINE = MergeTree ORDER BY tuple()")
+    ensure_tables(config.model_copy(update={"database": f"{config.database}_other"}))
+    clickhouse.execute(f"RENAME TABLE {config.database}_other.dq_billing_issue TO {config.database}.dq_billing_issue")
+    clickhouse.execute(f"DROP DATABASE {config.database}_other SYNC")
+    clickhouse.execute(f"ALTER TABLE {config.database}.dq_billing_issue MODIFY COLUMN extended_cost Nullable(Float32)")
+    with pytest.raises(WarehouseError) as refused:
+        ensure_tables(config)
+    said, cures = str(refused.value).split("; run this and start again: ")
+    assert f"{config.database}.{DETAIL}: its engine is MergeTree" in said
+    assert f"`azure-billing-warehouse migrate {config.database}.{DETAIL}_before_2 --enrollment NUMBER`" in said
+    assert "azure_billing_detail: it has the name of a view" in said
+    assert "extended_cost is Nullable(Float32) where Nullable(Float64) is needed" in said
+    for statement in cures.split("; "):
+        clickhouse.execute(statement)
+    ensure_tables(config)
+    assert clickhouse.query(f"EXISTS TABLE {config.database}.{DETAIL}_before_2") == [{"result": 1}]
+
+
+def test_tables_views_and_every_column_of_a_view_say_what_they_are(warehouse: Warehouse) -> None:
+    tables = warehouse.query("SELECT name, engine, comment FROM system.tables WHERE database = currentDatabase()")
+    about = {table["name"]: table["comment"] for table in tables}
+    assert "query the view azure_billing_detail instead" in about[DETAIL]
+    assert re.fullmatch(
+        r"The bill, for reports: .*\. \(azure-billing-warehouse \w{16}\)", about["azure_billing_detail"]
+    )
+    views = {table["name"] for table in tables if table["engine"] == "View"}
+    assert len(views) == 7
+    described = warehouse.query("SELECT table, name, comment FROM system.columns WHERE database = currentDatabase()")
+    of_views = {
+        (column["table"], column["name"]): column["comment"] for column in described if column["table"] in views
+    }
+    assert [column for column, comment in of_views.items() if not comment.endswith(".")] == []
+    assert of_views["azure_billing_detail", "extended_cost"].startswith("Cost before tax")
+    assert of_views["focus_cost_and_usage", "ListCost"].startswith("NULL: no cost is computed from a list price")
+
+
+def test_a_view_whose_comments_are_missing_is_made_again(new_warehouse: Warehouse) -> None:
+    shown = create_text(new_warehouse)
+    query = "CREATE OR REPLACE VIEW azure_billing_month AS SELECT * FROM azure_billing_snapshot WHERE published"
+    new_warehouse.client.command(query)  # as one that is killed before the comments are there leaves it
+    ensure_tables(new_warehouse.config)
+    assert create_text(new_warehouse) == shown
+
+
+def test_a_table_of_an_older_version_gets_its_comment_but_keeps_one_of_its_owner(new_warehouse: Warehouse) -> None:
+    new_warehouse.client.command(f"ALTER TABLE {DETAIL} MODIFY COMMENT ''")
+    new_warehouse.client.command("ALTER TABLE dq_billing_issue MODIFY COMMENT 'ours, ask finance'")
+    ensure_tables(new_warehouse.config)
+    texts = "\n".join(create_text(new_warehouse))
+    assert "query the view azure_billing_detail instead" in texts
+    assert "ours, ask finance" in texts
+
+
 def test_a_view_of_another_version_is_replaced(new_warehouse: Warehouse) -> None:
     new_warehouse.load([1.0, 2.0])
     new_warehouse.client.command("CREATE OR REPLACE VIEW azure_billing_detail AS SELECT 1 AS one")

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from azure_billing_warehouse.check.expectations import say_age
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
 from azure_billing_warehouse.costs import same_cost
+from azure_billing_warehouse.tables import MIGRATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,14 +110,14 @@ def c4_mapper_received_the_rows(month: MonthFacts) -> Iterator[str]:
     """The mapper received as many rows as the API gave."""
     for row, _ in _with_month_row(month):
         if row.received_row_count != row.row_count:
-            yield f"the API gave {row.row_count} rows, the mapper received {row.received_row_count}"
+            yield f"{_giver(row)} {row.row_count} rows, the mapper received {row.received_row_count}"
 
 
 def c5_every_row_was_staged_or_rejected(month: MonthFacts) -> Iterator[str]:
     """The mapper staged or rejected as many rows as the API gave."""
     for row, _ in _with_month_row(month):
         if (judged := row.staged_row_count + row.rejected_row_count) != row.row_count:
-            yield f"the API gave {row.row_count} rows, {judged} were staged or rejected"
+            yield f"{_giver(row)} {row.row_count} rows, {judged} were staged or rejected"
 
 
 def c6_staged_rows_are_there(month: MonthFacts) -> Iterator[str]:
@@ -162,7 +163,7 @@ def c11_cost_of_the_api_was_staged_or_rejected(month: MonthFacts) -> Iterator[st
         if given is None:
             yield "the month row doesn't say what cost the API gave: it can't be compared"
         elif not same_cost(given, kept):
-            yield f"the API gave a cost of {given:f}, staged and rejected are {kept!r}"
+            yield f"{_giver(row)} a cost of {given:f}, staged and rejected are {kept!r}"
 
 
 def c12_staged_cost_is_there(month: MonthFacts) -> Iterator[str]:
@@ -240,6 +241,10 @@ def _with_month_row(month: MonthFacts) -> Iterator[tuple[MonthRow, Snapshot]]:
     """Yield the newest snapshot and its month row, if it has one."""
     if month.newest and month.newest.month_row:
         yield month.newest.month_row, month.newest
+
+
+def _giver(row: MonthRow) -> str:
+    return f"the migrated table {row.run_id} had" if row.source == MIGRATED else "the API gave"
 
 
 def _with_loads_before(month: MonthFacts) -> Iterator[tuple[dt.date, MonthRow, list[MonthRow]]]:

@@ -15,7 +15,7 @@ from azure_billing_warehouse.check.quality import ApplicationChange, Quality, re
 from azure_billing_warehouse.clickhouse import connect, explained, read_clock
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
 from azure_billing_warehouse.counting import SnapshotId, count_snapshots, merge_published, withdraw_counts
-from azure_billing_warehouse.tables import ACTUAL
+from azure_billing_warehouse.tables import ACTUAL, MIGRATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -227,7 +227,7 @@ def _check_month(
             )
     complete = [snapshot for snapshot in snapshots if snapshot.complete]
     quality = read_quality(client, config, newest)
-    notes += _unknown_matches(quality)
+    notes += _migrated(newest) or _unknown_matches(quality)
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -265,12 +265,25 @@ def _broken_off(newest: Snapshot, now: dt.datetime) -> Iterator[str]:
         )
 
 
-def _unknown_matches(quality: Quality) -> Iterator[str]:
-    if quality.unknown_match_row_count:
-        yield (
-            f"an older version loaded {quality.unknown_match_row_count} rows and did not say whether a pattern matched "
-            "them, so that their cost is not counted as unmatched; load the month again"
-        )
+def _migrated(newest: Snapshot) -> list[str]:
+    row = newest.month_row
+    if row is None or row.source != MIGRATED:
+        return []
+    note = (
+        f"migrated from {row.run_id} and reconciled with what that had, not with the API; its applications are those "
+        "of that table, and no cost counts as unmatched"
+    )
+    return [note]
+
+
+def _unknown_matches(quality: Quality) -> list[str]:
+    if not quality.unknown_match_row_count:
+        return []
+    note = (
+        f"an older version loaded {quality.unknown_match_row_count} rows and did not say whether a pattern matched "
+        "them, so that their cost is not counted as unmatched; load the month again"
+    )
+    return [note]
 
 
 def _restatement(client: Client, config: ClickHouseConfig, before: Snapshot, after: Snapshot) -> Restatement:

@@ -26,8 +26,8 @@ def holds(present: str, needed: str) -> bool:
         present: The type of a column in ClickHouse, as in `system.columns`.
         needed: The type that the table would have been made with.
     """
-    present_base, present_null = _unwrapped(present)
-    needed_base, needed_null = _unwrapped(needed)
+    present_base, present_null = unwrapped(present)
+    needed_base, needed_null = unwrapped(needed)
     if present_base == needed_base or (needed_null and not present_null):
         return present_null or not needed_null
     name, parameters = _split(present_base)
@@ -42,7 +42,7 @@ def holds(present: str, needed: str) -> bool:
     return name in _ALSO_HELD_BY.get(needed_name, ())
 
 
-def _unwrapped(kind: str) -> tuple[str, bool]:
+def unwrapped(kind: str) -> tuple[str, bool]:
     """Return the type without LowCardinality and Nullable, and whether it was Nullable."""
     nullable = False
     while (found := _PARAMETERS.match(kind)) and found[1] in {"LowCardinality", "Nullable"}:

@@ -19,7 +19,8 @@ from azure_billing_warehouse.counting import count_snapshots, merge_published
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.schema import ddl, focus
 from azure_billing_warehouse.schema.column_types import holds
-from azure_billing_warehouse.schema.views import OURS, create_view, fingerprint, view_queries
+from azure_billing_warehouse.schema.refusals import Refusal, migration_hint, refuse, rename
+from azure_billing_warehouse.schema.views import OURS, View, views
 from azure_billing_warehouse.tables import WAREHOUSE_TABLES, AzureBillingDetail, without_dataset
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.tables import BillTable, Column
+    from azure_billing_warehouse.tables import BillTable
 
 
 class _About(NamedTuple):
@@ -57,8 +58,19 @@ def statements(config: ClickHouseConfig) -> list[str]:
     """Return every statement that an empty ClickHouse needs, in order."""
     tables = [statement for model in WAREHOUSE_TABLES for statement in ddl.create_tables(model, config).values()]
     look_ups = [focus.create_look_up(look_up, config) for look_up in focus.LOOK_UPS]
-    views = [create_view(name, query, config) for name, query in _queries(config).items()]
-    return [ddl.create_database(config), *tables, *look_ups, *views]
+    of_views = [statement for view in _views(config) for statement in view.statements(config)]
+    return [ddl.create_database(config), *tables, *look_ups, *of_views]
+
+
+def taken_names(config: ClickHouseConfig) -> set[str]:
+    """Return the names of all tables and views of the warehouse."""
+    tables = {table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)}
+    return {
+        *tables,
+        *(look_up.table for look_up in focus.LOOK_UPS),
+        *(view.name for view in _views(config)),
+        application_tags.TABLE,
+    }
 
 
 def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None) -> None:
@@ -71,8 +83,8 @@ def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None
         connection: A connection to that database; one of its own by default.
 
     Raises:
-        WarehouseError: ClickHouse can't be used, a table can't hold the bill (with the statements to run), or a host of
-            the cluster lacks a table.
+        WarehouseError: ClickHouse can't be used, tables can't hold the bill (all of them, with the statements to run),
+            or a host of the cluster lacks a table.
     """
     connection = connection or Connection(config)
     _ensure_database(connection, config)
@@ -80,8 +92,13 @@ def ensure_tables(config: ClickHouseConfig, connection: Connection | None = None
         if config.cluster:
             _refuse_incomplete_hosts(client, config, config.cluster)
         present = _look(client, config)
-        needed = [statement for model in WAREHOUSE_TABLES for statement in _table_statements(present, model, config)]
-        for statement in [*needed, *_derived_statements(present, config)]:
+        refusals: list[Refusal] = []
+        needed = [
+            statement for model in WAREHOUSE_TABLES for statement in _table_statements(present, model, config, refusals)
+        ]
+        needed += _derived_statements(present, config, refusals)
+        refuse(refusals, config)
+        for statement in needed:
             client.command(statement)
         count_snapshots(client, config)
         merge_published(client, config)
@@ -123,9 +140,7 @@ def _refuse_replicated_database(engine: str, cloud_mode: str, config: ClickHouse
 
 
 def _refuse_incomplete_hosts(client: Client, config: ClickHouseConfig, cluster: str) -> None:
-    models = [table for model in WAREHOUSE_TABLES for table in ddl.create_tables(model, config)]
-    derived = [*(look_up.table for look_up in focus.LOOK_UPS), *_queries(config)]
-    incomplete = find_incomplete_hosts(client, cluster, config.database, [*models, *derived, application_tags.TABLE])
+    incomplete = find_incomplete_hosts(client, cluster, config.database, sorted(taken_names(config)))
     for host, tables in incomplete.items():
         raise WarehouseError(
             f"The host {host} of cluster {cluster} lacks tables of {config.database} that others have: "
@@ -154,24 +169,29 @@ def _look(client: Client, config: ClickHouseConfig) -> _Present:
     return _Present({name: _About(*about) for name, *about in tables}, types)
 
 
-def _table_statements(present: _Present, model: type[BillTable], config: ClickHouseConfig) -> list[str]:
-    """Return the statements that bring a model's tables up to this version.
-
-    Raises:
-        WarehouseError: What is there can't hold the model's rows.
-    """
+def _table_statements(
+    present: _Present, model: type[BillTable], config: ClickHouseConfig, refusals: list[Refusal]
+) -> list[str]:
+    """Return the statements that bring a model's tables up to this version; add what can't hold its rows."""
     needed = []
     for table, create in ddl.create_tables(model, config).items():
         if table not in present.tables:
             needed.append(create)
             continue
-        _refuse_other_engine(table, model, present.tables[table], config)
-        needed += _column_statements(table, model, present.columns[table], config)
+        about, columns = present.tables[table], present.columns[table]
+        if fault := _other_engine(table, model, about, config):
+            hint = migration_hint(columns, present.tables, config) if model is AzureBillingDetail else ""
+            refusals.append(rename(table, fault, present.tables, config, hint))
+            continue
+        needed += _column_statements(table, model, present, config, refusals)
+        # Not of every engine: a Distributed table takes no comment afterwards.
+        if not about.comment and about.engine != "Distributed":
+            needed.append(ddl.comment_on(table, config, model.about))
     return needed
 
 
-def _refuse_other_engine(table: str, model: type[BillTable], about: _About, config: ClickHouseConfig) -> None:
-    """Refuse a table that keeps a batch delivered twice, or merges distinct rows: its sums would be wrong.
+def _other_engine(table: str, model: type[BillTable], about: _About, config: ClickHouseConfig) -> str:
+    """Return why a table would keep a batch delivered twice, or merge distinct rows: its sums would be wrong.
 
     The keys of a version without datasets are accepted.
     """
@@ -179,76 +199,62 @@ def _refuse_other_engine(table: str, model: type[BillTable], about: _About, conf
     if _listed(about.sorting_key) == without_dataset(order_by):
         order_by, partition_by = without_dataset(order_by), without_dataset(partition_by)
     if config.cluster and table == model.table:
-        fault = "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
-    elif not about.engine.endswith("ReplacingMergeTree"):
-        fault = f"its engine is {about.engine}, which keeps a row twice that is delivered twice"
-    elif _listed(about.sorting_key) != order_by:
-        fault = f"it is ordered by {about.sorting_key}, not by {', '.join(model.order_by)}"
-    elif _listed(about.partition_key) != partition_by:
-        fault = f"it is not partitioned by snapshot ({', '.join(partition_by)})"
-    else:
-        return
-    if fault:
-        raise _refusal(table, fault, [ddl.rename_table(table, config)], config)
+        return "" if about.engine == "Distributed" else f"its engine is {about.engine}, not Distributed"
+    if not about.engine.endswith("ReplacingMergeTree"):
+        return f"its engine is {about.engine}, which keeps a row twice that is delivered twice"
+    if _listed(about.sorting_key) != order_by:
+        return f"it is ordered by {about.sorting_key}, not by {', '.join(model.order_by)}"
+    if _listed(about.partition_key) != partition_by:
+        return f"it is not partitioned by snapshot ({', '.join(partition_by)})"
+    return ""
 
 
 def _listed(key: str) -> tuple[str, ...]:
     return tuple(name.strip(" `") for name in key.strip("()").split(",") if name)
 
 
-def _refusal(table: str, fault: str, cure: Sequence[str], config: ClickHouseConfig) -> WarehouseError:
-    place = f"ClickHouse's table {config.database}.{table} can't hold the bill"
-    is_renamed = any(statement.startswith("RENAME") for statement in cure)
-    # A renamed table keeps its path in Keeper, where the new one would collide with it.
-    elsewhere = " with another keeper_path" if is_renamed and table.endswith("_local") and config.cluster else ""
-    return WarehouseError(f"{place}: {fault}; run this and start again{elsewhere}: {'; '.join(cure)}")
-
-
 def _column_statements(
-    table: str, model: type[BillTable], present: dict[str, str], config: ClickHouseConfig
+    table: str, model: type[BillTable], present: _Present, config: ClickHouseConfig, refusals: list[Refusal]
 ) -> list[str]:
-    missing = [column for column in model.columns() if column.name not in present]
+    types = present.columns[table]
+    missing = [column for column in model.columns() if column.name not in types]
     unfit = [
         column
         for column in model.columns()
-        if column.name in present and not holds(present[column.name], ddl.column_type(column, config))
+        if column.name in types and not holds(types[column.name], ddl.column_type(column, config))
     ]
     if unfit:
-        _refuse_columns(table, model, unfit, present, config)
+        faults = ", ".join(
+            f"{column.name} is {types[column.name]} where {ddl.column_type(column, config)} is needed"
+            for column in unfit
+        )
+        if any(column.name in model.order_by for column in unfit):  # ClickHouse can't change the type of such a column
+            refusals.append(rename(table, faults, present.tables, config))
+        else:
+            refusals.append(Refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit]))
     return [ddl.add_columns(table, missing, config)] if missing else []
 
 
-def _refuse_columns(
-    table: str, model: type[BillTable], unfit: list[Column], present: dict[str, str], config: ClickHouseConfig
-) -> None:
-    faults = ", ".join(
-        f"{column.name} is {present[column.name]} where {ddl.column_type(column, config)} is needed" for column in unfit
-    )
-    if any(column.name in model.order_by for column in unfit):  # ClickHouse can't change the type of such a column
-        raise _refusal(table, faults, [ddl.rename_table(table, config)], config)
-    raise _refusal(table, faults, [ddl.modify_column(table, column, config) for column in unfit], config)
+def _views(config: ClickHouseConfig, partition_by: Sequence[str] = ddl.SNAPSHOT_KEY) -> list[View]:
+    """Return every view, in the order in which they can be made."""
+    return [*views(config, partition_by), focus.focus_view(config)]
 
 
-def _queries(config: ClickHouseConfig, partition_by: Sequence[str] = ddl.SNAPSHOT_KEY) -> dict[str, str]:
-    """Return the SELECT of each view, by name, in the order in which they can be made."""
-    return {**view_queries(config, partition_by), focus.VIEW: focus.focus_query(config)}
-
-
-def _derived_statements(present: _Present, config: ClickHouseConfig) -> list[str]:
+def _derived_statements(present: _Present, config: ClickHouseConfig, refusals: list[Refusal]) -> list[str]:
     """Return the statements for what can be recreated at any time, where it is missing or of another version."""
     needed = []
     for look_up in focus.LOOK_UPS:
         comment = present.tables[look_up.table].comment if look_up.table in present.tables else ""
         if look_up.table in present.tables and not comment.startswith(OURS):
-            raise _refusal(look_up.table, "it is not ours", [ddl.rename_table(look_up.table, config)], config)
-        if comment != focus.look_up_fingerprint(look_up):
+            refusals.append(rename(look_up.table, "it is not ours", present.tables, config))
+        elif comment != focus.look_up_fingerprint(look_up):
             needed.append(focus.create_look_up(look_up, config))
     details = present.tables.get(ddl.local_name(config, AzureBillingDetail.table))
     partition_by = _listed(details.partition_key) if details else ddl.SNAPSHOT_KEY
-    for name, query in _queries(config, partition_by).items():
-        view = present.tables.get(name)
-        if view and view.engine != "View":
-            raise _refusal(name, "it has the name of a view", [ddl.rename_table(name, config)], config)
-        if view is None or view.comment != fingerprint(query):
-            needed.append(create_view(name, query, config))
+    for view in _views(config, partition_by):
+        found = present.tables.get(view.name)
+        if found and found.engine != "View":
+            refusals.append(rename(view.name, "it has the name of a view", present.tables, config))
+        elif found is None or found.comment != view.comment:
+            needed += view.statements(config)
     return needed

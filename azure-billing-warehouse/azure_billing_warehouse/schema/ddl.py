@@ -12,7 +12,7 @@ from clickhouse_connect.driver.binding import quote_identifier
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, TaggingAudit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from azure_billing_warehouse.config import ClickHouseConfig
     from azure_billing_warehouse.tables import BillTable, Column
@@ -100,9 +100,9 @@ def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str,
     partition_by = partition_key(model)
     partitioned = f"\nPARTITION BY ({_names(partition_by)})" if partition_by else ""
     settings = f"\nSETTINGS {_COMPACT}" if partition_by else ""
-    statements = {
-        local: _create(local, columns, f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)}){settings}", config)
-    }
+    about = f"\nCOMMENT {literal(model.about)}"
+    kept = f"{engine}{partitioned}\nORDER BY ({_names(model.order_by)}){settings}{about}"
+    statements = {local: _create(local, columns, kept, config)}
     if config.cluster:
         # A row delivered again must reach the shard it is on, so the key has only columns of the sorting key.
         shard_by = [name for name in model.order_by if name in SNAPSHOT_KEY]
@@ -110,7 +110,7 @@ def create_tables(model: type[BillTable], config: ClickHouseConfig) -> dict[str,
             f"Distributed({literal(config.cluster)}, {literal(config.database)}, {literal(local)}, "
             f"cityHash64({_names(shard_by)}))"
         )
-        statements[table] = _create(table, columns, engine, config)
+        statements[table] = _create(table, columns, f"{engine}{about}", config)
     return statements
 
 
@@ -135,9 +135,16 @@ def modify_column(table: str, column: Column, config: ClickHouseConfig) -> str:
     return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} MODIFY COLUMN {name} {kind}"
 
 
-def rename_table(table: str, config: ClickHouseConfig) -> str:
-    """Return the statement that moves a table out of the way."""
-    aside = qualified(config, f"{table}_before")
+def comment_on(table: str, config: ClickHouseConfig, about: str, columns: Mapping[str, str] | None = None) -> str:
+    """Return the statement that gives a table or view its comment, and its columns theirs, all at once."""
+    described = [f"COMMENT COLUMN {quote_identifier(name)} {literal(text)}" for name, text in (columns or {}).items()]
+    changes = ", ".join([*described, f"MODIFY COMMENT {literal(about)}"])
+    return f"ALTER TABLE {qualified(config, table)}{on_cluster(config)} {changes}"
+
+
+def rename_table(table: str, config: ClickHouseConfig, name: str) -> str:
+    """Return the statement that moves a table out of the way, to another name."""
+    aside = qualified(config, name)
     return f"RENAME TABLE {qualified(config, table)} TO {aside}{on_cluster(config)}"
 
 

@@ -10,6 +10,7 @@ other, so that the sums are the datasets' own, to the digit, whichever run of Az
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 from clickhouse_connect.driver.binding import quote_identifier
 
 from azure_billing_warehouse.schema.ddl import is_in, literal, on_cluster, qualified
-from azure_billing_warehouse.schema.views import MONTHS, consistency, fingerprint
+from azure_billing_warehouse.schema.views import MONTHS, View, consistency, fingerprint
 from azure_billing_warehouse.tables import ACTUAL, AzureBillingDetail
 
 if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
 
 VIEW = "focus_cost_and_usage"
+_LINK = re.compile(r"\s*\[[^]]*\]\([^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class FocusColumn:
     expression: str
     source: str
     is_known: bool = True
+
+    @property
+    def description(self) -> str:
+        """The source, as the comment of the view's column."""
+        source = _LINK.sub("", self.source.replace("`", "")).rstrip(".")
+        return f"{source}." if self.is_known else f"NULL: {source}."
 
 
 LOOK_UPS = (
@@ -124,7 +132,7 @@ _COMMITMENT_OF = (
     "plan; NULL for other charges, and where the source says nothing of commitments"
 )
 _DAY = "`date` and the day after, midnight UTC"
-_CONSUMED = "`consumed_quantity` and the unit of usage, where a pricing block is one unit; else NULL, see below"
+_CONSUMED = "`consumed_quantity` and the unit of usage, where a pricing block is one unit; else NULL"
 _NO_LIST_COST = "no cost is computed from a list price. FOCUS wants ListCost in each row"
 _NO_OTHER_COST = "the record has the cost in the billing currency"
 _REGION = "`resource_location` by look-up: `CN East 2`, `chinaeast2` and `sha` are `chinaeast2`, `China East 2`"
@@ -174,7 +182,7 @@ COLUMNS: dict[str, FocusColumn] = {
     "CommitmentDiscountName": FocusColumn(
         "if(detail.commitment IS NULL, NULL, "
         "ifNull(nullIf(detail.benefit_name, ''), nullIf(detail.reservation_name, '')))",
-        "`benefit_name`, else `reservation_name`, likewise",
+        "`benefit_name`, else `reservation_name`, where the charge has to do with a commitment",
     ),
     "CommitmentDiscountQuantity": FocusColumn(_NUMBER, _NO_CAPACITY, is_known=False),
     "CommitmentDiscountStatus": FocusColumn(
@@ -225,7 +233,8 @@ COLUMNS: dict[str, FocusColumn] = {
     ),
     "PricingCurrencyEffectiveCost": FocusColumn(_NUMBER, _NO_OTHER_COST, is_known=False),
     "PricingCurrencyListUnitPrice": FocusColumn(
-        "if(detail.pricing_currency IS NULL, NULL, nullIf(detail.payg_price, 0))", "`payg_price`, likewise"
+        "if(detail.pricing_currency IS NULL, NULL, nullIf(detail.payg_price, 0))",
+        "`payg_price` where `pricing_currency` is known; NULL where it is 0, which Azure writes for unknown",
     ),
     "PricingQuantity": FocusColumn(
         "if(detail.is_counterpart, NULL, detail.consumed_quantity)",
@@ -323,8 +332,18 @@ def look_up_fingerprint(look_up: LookUp) -> str:
     return fingerprint(repr(look_up.rows()))
 
 
-def focus_query(config: ClickHouseConfig) -> str:
-    """Return the SELECT of the view focus_cost_and_usage."""
+def focus_view(config: ClickHouseConfig) -> View:
+    """Return the view focus_cost_and_usage."""
+    return View(
+        VIEW,
+        _focus_query(config),
+        "The published months of both datasets in the columns of FOCUS 1.2: add up BilledCost for what was billed, "
+        "EffectiveCost for what was used.",
+        {name: column.description for name, column in COLUMNS.items()},
+    )
+
+
+def _focus_query(config: ClickHouseConfig) -> str:
     selected = ",\n    ".join(f"{column.expression} AS {name}" for name, column in COLUMNS.items())
     region, service, unit = (qualified(config, look_up.table) for look_up in LOOK_UPS)
     return f"""SELECT

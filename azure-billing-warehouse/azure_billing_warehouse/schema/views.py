@@ -12,11 +12,12 @@ The count of a snapshot is kept in its month row by `counting`; the views count 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.binding import quote_identifier
 
-from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, is_in, literal, on_cluster, qualified
+from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, comment_on, is_in, literal, on_cluster, qualified
 from azure_billing_warehouse.tables import (
     ACTUAL,
     AMORTIZED,
@@ -28,7 +29,7 @@ from azure_billing_warehouse.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from azure_billing_warehouse.config import ClickHouseConfig
     from azure_billing_warehouse.tables import BillTable, Dataset
@@ -47,13 +48,52 @@ AUDIT = "azure_tagging_audit"
 """The tagging audit of the published snapshots of all datasets."""
 
 OURS = "azure-billing-warehouse "
-"""How the comment begins on everything that a new version recreates."""
+"""How a fingerprint begins, which is in the comment on everything that a new version recreates."""
 
 _KEY = ", ".join(SNAPSHOT_KEY)
 
 
-def view_queries(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHOT_KEY) -> dict[str, str]:
-    """Return the SELECT of each view, by name, in the order in which they can be made.
+_OF_SNAPSHOTS = {
+    "partition_id": "ClickHouse's id of the partition of its rows in stg_azure_billing_detail.",
+    "distinct_row_count": "Rows in stg_azure_billing_detail, each counted once.",
+    "complete": "Whether all rows of the extraction were judged, and all that were staged are in the table.",
+    "published": "Whether it is the one that the views show: the latest complete one of its dataset and month.",
+}
+"""The columns of azure_billing_snapshot and azure_billing_month that no table has."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view and what it says of itself.
+
+    Attributes:
+        name: Its name.
+        query: Its SELECT.
+        about: What it shows, as a sentence for the analyst.
+        columns: What each of its columns is.
+    """
+
+    name: str
+    query: str
+    about: str
+    columns: Mapping[str, str]
+
+    @property
+    def comment(self) -> str:
+        """Its comment in ClickHouse; the fingerprint at its end differs between versions."""
+        return f"{self.about} ({fingerprint(repr((self.query, self.about, dict(self.columns))))})"
+
+    def statements(self, config: ClickHouseConfig) -> list[str]:
+        """Return the statements that make or replace it: it has its fingerprint only once it has all comments.
+
+        The comments follow in an ALTER, for which no column's type has to be known.
+        """
+        head = f"CREATE OR REPLACE VIEW {qualified(config, self.name)}{on_cluster(config)} AS"
+        return [f"{head}\n{self.query}", comment_on(self.name, config, self.comment, self.columns)]
+
+
+def views(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHOT_KEY) -> list[View]:
+    """Return the views, in the order in which they can be made.
 
     Args:
         config: The connection's configuration.
@@ -67,14 +107,47 @@ def view_queries(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHO
         for dataset in DATASETS
     }
     of_key = f"({_KEY}) {is_in(config)} (SELECT {_KEY} FROM {qualified(config, MONTHS)})"
-    return {
-        SNAPSHOTS: _snapshots(config, partition_by),
-        MONTHS: _published_months(config),
-        DETAIL: _published_rows(AzureBillingDetail, of_dataset[ACTUAL], config),
-        AMORTIZED_DETAIL: _published_rows(AzureBillingDetail, of_dataset[AMORTIZED], config),
-        ISSUES: _published_rows(BillingIssue, of_key, config),
-        AUDIT: _published_rows(TaggingAudit, of_key, config),
-    }
+    of_snapshots = _descriptions(BillingMonth) | _OF_SNAPSHOTS
+    return [
+        View(
+            SNAPSHOTS,
+            _snapshots(config, partition_by),
+            "Every extraction of a month that came to its end, and whether it is complete and published.",
+            of_snapshots,
+        ),
+        View(
+            MONTHS,
+            _published_months(config),
+            "The published extraction of each month: where its rows came from, how many, at what cost.",
+            of_snapshots,
+        ),
+        View(
+            DETAIL,
+            _published_rows(AzureBillingDetail, of_dataset[ACTUAL], config),
+            "The bill, for reports: each usage row once, of the latest complete extraction of its month, at actual "
+            "cost.",
+            _descriptions(AzureBillingDetail),
+        ),
+        View(
+            AMORTIZED_DETAIL,
+            _published_rows(AzureBillingDetail, of_dataset[AMORTIZED], config),
+            "The bill at amortized cost, the price of a commitment spread over its use: never add it to "
+            "azure_billing_detail.",
+            _descriptions(AzureBillingDetail),
+        ),
+        View(
+            ISSUES,
+            _published_rows(BillingIssue, of_key, config),
+            "What was found on the rows of the published months; rejected rows are here and not in the bill.",
+            _descriptions(BillingIssue),
+        ),
+        View(
+            AUDIT,
+            _published_rows(TaggingAudit, of_key, config),
+            "Resources of the published months that more than one tracking pattern or level matched.",
+            _descriptions(TaggingAudit),
+        ),
+    ]
 
 
 def whole(prefix: str = "") -> str:
@@ -98,15 +171,13 @@ def _consistent(config: ClickHouseConfig) -> str:
     return "".join(f"\nSETTINGS {setting}" for setting in consistency(config))
 
 
-def create_view(name: str, query: str, config: ClickHouseConfig) -> str:
-    """Return the statement that makes a view or replaces it; its comment is its `fingerprint`."""
-    head = f"CREATE OR REPLACE VIEW {qualified(config, name)}{on_cluster(config)} AS"
-    return f"{head}\n{query}\nCOMMENT {literal(fingerprint(query))}"
-
-
-def fingerprint(query: str) -> str:
+def fingerprint(text: str) -> str:
     """Return what distinguishes this version's view from others (ClickHouse keeps its text, but rewritten)."""
-    return f"{OURS}{hashlib.sha256(query.encode()).hexdigest()[:16]}"
+    return f"{OURS}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _descriptions(model: type[BillTable]) -> dict[str, str]:
+    return {column.name: column.description for column in model.columns()}
 
 
 def _snapshots(config: ClickHouseConfig, partition_by: Sequence[str]) -> str:
