@@ -284,7 +284,7 @@ def test_a_restatement_is_told_by_application(warehouse: Warehouse) -> None:
         (change.resource_tracking, change.row_count_before, change.row_count, change.extended_cost)
         for change in restatement.applications
     ] == [("SHOP", 1, 2, 6.5), ("GONE", 1, 0, 0.0)]
-    assert "SHOP: +1 rows, cost +4.500000" in run(warehouse.config, "check").output
+    assert "SHOP: +1 row, cost +4.500000" in run(warehouse.config, "check").output
 
 
 def test_an_empty_month_adds_up(warehouse: Warehouse) -> None:

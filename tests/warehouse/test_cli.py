@@ -61,7 +61,7 @@ def test_the_commands_work_with_options_and_a_password_file(warehouse: Warehouse
     warehouse.load([1.0])
     warehouse.load([2.0], snapshot=SECOND)
     told = run.invoke(main, [*connection, "prune", "--keep", "1", "--dry-run"]).output
-    assert "2026-09-02 03:00:00 UTC  complete               1 rows" in told
+    assert "2026-09-02 03:00:00 UTC  complete               1 row" in told
     assert told.endswith("Superseded snapshots that would be dropped: 1\n")
     page = tmp_path / "bill.html"
     assert run.invoke(main, [*connection, "report", str(page)]).output == f"The report is in {page}.\n"

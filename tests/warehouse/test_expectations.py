@@ -170,7 +170,7 @@ def test_an_old_load_alone_fails_and_is_said_in_the_last_line(warehouse: Warehou
     fine = run(warehouse, "check", max_age="2d")
     assert fine.exit_code == 0
     assert "UTC, 30.0 hours ago" in fine.output
-    assert fine.output.endswith("1 months: All of them add up.\n")
+    assert fine.output.endswith("1 month: All of them add up.\n")
     old = run(warehouse, "check", "--max-age", "29h")
     assert old.exit_code == 1
     assert "Enrollment 88888888: its newest complete load is 30.0 hours old" in old.output.splitlines()[-1]
@@ -281,7 +281,7 @@ def test_a_cost_that_is_no_number_fails_its_month_and_nothing_breaks(
     assert "2 months: 1 of 2 do not add up." in told.output
     assert re.search(r"88888888 2026-08\n  fails C\d+: ", told.output)
     if column == "extended_cost":
-        assert re.search(rf"fails C10: \d+ rows in {table} have a cost that is no finite number", told.output)
+        assert re.search(rf"fails C10: \d+ rows? in {table} with a cost that is not a finite number", told.output)
     json.loads(run(warehouse, "check", "--format=json").output, parse_constant=pytest.fail)
     path = tmp_path / "bill.html"
     assert run(warehouse, "report", str(path)).exit_code == 0
