@@ -120,7 +120,7 @@ def test_an_enrollment_that_must_be_there_and_is_not_fails(warehouse: Warehouse)
     assert verdict.status == "fails"
     named = run(warehouse, "check", f"--enrollment={ENROLLMENT}", "--enrollment=1000")
     assert named.exit_code == 1
-    assert "2 months: 1 of 2 do not add up." in named.output
+    assert "2 months: 1 of 2 does not add up." in named.output
 
 
 def test_since_hides_no_month_that_is_missing_after_it(warehouse: Warehouse) -> None:
@@ -278,7 +278,7 @@ def test_a_cost_that_is_no_number_fails_its_month_and_nothing_breaks(
     )
     told = run(warehouse, "check", last_month="2026-09")
     assert told.exit_code == 1
-    assert "2 months: 1 of 2 do not add up." in told.output
+    assert "2 months: 1 of 2 does not add up." in told.output
     assert re.search(r"88888888 2026-08\n  fails C\d+: ", told.output)
     if column == "extended_cost":
         assert re.search(rf"fails C10: \d+ rows? in {table} with a cost that is not a finite number", told.output)

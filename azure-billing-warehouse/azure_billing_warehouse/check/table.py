@@ -83,7 +83,9 @@ def render(result: CheckResult) -> str:
     for month in months:
         blocks += list(_remarks(month))
     failing = [month for month in months if month.status == "fails"]
-    verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
+    verdict = "All of them add up."
+    if failing:
+        verdict = f"{len(failing)} of {len(months)} {'does' if len(failing) == 1 else 'do'} not add up."
     verdict += "".join(
         f" Enrollment {with_dataset(enrollment.enrollment_number, enrollment.dataset)}: {problem.text}."
         for enrollment in result.enrollments
