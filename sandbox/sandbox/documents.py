@@ -53,6 +53,8 @@ are settings that target-clickhouse doesn't mark as secret."""
 _LOADER_PROGRAMS = ROOT / ".meltano" / "loaders" / "target-clickhouse" / "venv" / "bin"
 # Meltano can't write a setting of kind `decimal` to a plugin's configuration if it comes from the environment.
 _KINDS = {"number": "string"}
+_UNKNOWN_TO_MELTANO = {"target-schema", "validate-records"}
+"""Capabilities of target-clickhouse that Meltano's schema of a project refuses."""
 
 
 def main() -> None:
@@ -143,7 +145,7 @@ def _hub_definition(plugin: str) -> str:
             for folder in _PLUGINS[plugin].get("packages", [plugin])
         ),
         "executable": plugin,
-        "capabilities": sorted(said["capabilities"]),
+        "capabilities": sorted({*said["capabilities"]} - _UNKNOWN_TO_MELTANO),
         "supported_python_versions": said["supported_python_versions"],
         "keywords": ["meltano_sdk"],
         "settings": list(_hub_settings(plugin, _hub_properties(said["settings"]["properties"]))),

@@ -83,8 +83,10 @@ def test_the_demo_names_its_options_before_anything_is_installed(tmp_path: Path)
 
 
 def test_without_python_311_set_up_says_how_to_get_it(tmp_path: Path) -> None:
-    (tmp_path / "script").mkdir()
-    shutil.copy(ROOT / "script" / "setup", tmp_path / "script")
+    for file in ("script/setup", ".python-version", "requirements.lock", "meltano.yml", f"{LOADER}/pyproject.toml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    shutil.copy(ROOT / LOADER / "requirements.lock", tmp_path / LOADER)
     (tmp_path / "programs").mkdir()
     for program in ("dirname", "sha256sum", "cat", "uv"):
         if found := shutil.which(program):

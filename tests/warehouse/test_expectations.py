@@ -161,7 +161,7 @@ def test_the_age_of_the_newest_complete_load_is_told_and_bounded(warehouse: Ware
     assert (enrollment.status, enrollment.newest_load_at) == ("ok", loaded)
     assert enrollment.newest_load_age_seconds == pytest.approx(30 * 3600, abs=600)
     (enrollment,) = checked(warehouse, max_age=29 * HOUR).enrollments
-    assert texts(enrollment) == ["its newest complete load is 30.0 hours old, 29.0 hours are allowed"]
+    assert texts(enrollment) == ["its newest complete load is 30.0 hours old; at most 29.0 hours is allowed"]
     assert failed(enrollment) == {"C16"}
 
 

@@ -215,7 +215,7 @@ def c16_newest_load_is_new_enough(enrollment: EnrollmentFacts) -> Iterator[str]:
     if max_age is not None and age is None:
         yield "no load of it is complete"
     if max_age is not None and age is not None and age > max_age:
-        yield f"its newest complete load is {say_age(age)} old, {say_age(max_age)} are allowed"
+        yield f"its newest complete load is {say_age(age)} old; at most {say_age(max_age)} is allowed"
 
 
 MONTH_CHECKS: tuple[Callable[[MonthFacts], Iterator[str]], ...] = (
