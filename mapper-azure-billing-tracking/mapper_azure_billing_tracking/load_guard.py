@@ -178,8 +178,8 @@ class LoadGuard:
         else:
             return
         raise LoadRefusedError(
-            f"The clock of this machine is {apart.total_seconds():,.0f} seconds {where} that of {self._place}: which "
-            "snapshot of a month is the newest could not be told. Set the clock that is wrong; the setting "
+            f"The clock of this machine is {apart.total_seconds():,.0f} seconds {where} that of {self._place}, "
+            "so nothing would say which snapshot of a month is the newest. Set the clock that is wrong; the setting "
             f"max_clock_skew allows {self._settings.max_clock_skew:g} seconds."
         )
 

@@ -90,7 +90,7 @@ class MonthOutcomes:
             month: Any = _month_line.decode(line).record  # type: ignore[attr-defined]
         except msgspec.DecodeError as error:
             raise MalformedMonthError(
-                f"Line {line_number} of the input is no month row that can be read: {error}."
+                f"Line {line_number} of the input can't be read as a month row: {error}."
             ) from error
         month.dataset = month.dataset or ACTUAL
         snapshot = SnapshotKey(

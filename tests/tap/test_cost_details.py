@@ -141,7 +141,7 @@ ENDS: dict[str, tuple[list[Answer], str]] = {
     "no JSON": ([(200, b"<html>", {})], f"{WHERE} report: the answer is no report (JSON is malformed"),
     "a missing file": ([report(FIRST, blobCount=2)], "the report names 1 file and says that it has 2"),
     "no file of one": ([report(blobCount=1)], "the report names 0 files and says that it has 1"),
-    "another size in all": ([report(FIRST, byteCount=7)], f"have {len(FIRST.encode())} bytes in all and it says"),
+    "another size in all": ([report(FIRST, byteCount=7)], f"have {len(FIRST.encode())} bytes in all, and"),
     "a shorter file": (
         [report(FIRST), file(HEADER)],
         f"Gave up after 2 attempts: {FILE} the file has {len(HEADER) + 2}",

@@ -92,7 +92,7 @@ def test_line_ends_may_be_mixed_and_lines_blank() -> None:
         (b"a,b,c\n1,2,3\n4,5,6", "the file ends within a row"),
         (b"a,b,c\n1,2,3\n4,5", "the file ends within a row"),
         (b"a,b\n1,2\n3,\xff\n", "about row 2 there are bytes that are not UTF-8"),
-        (b'a,b\n1,"x"y\n', "from row 1 on, the file is no well-formed CSV: a quote is out of place"),
+        (b'a,b\n1,"x"y\n', "from row 1 on, the file is not well-formed CSV: a quote is out of place"),
         (b"\xff,b\n", "the header is no CSV in UTF-8"),
     ],
 )

@@ -150,8 +150,8 @@ class ArrowReader:
         )
         if unreadable := [names[key] for key in keys if typed[key].has_nulls()]:
             raise BatchFileUnreadableError(
-                f"{place} has rows without a readable {unreadable[0]}, hence without a month; for a tap that names it "
-                "otherwise there is the setting columns."
+                f"{place} has rows without a readable {unreadable[0]}, so they belong to no month; for a tap "
+                "with another name for it there is the setting columns."
             )
         return typed
 
@@ -182,7 +182,7 @@ def read_manifest(line: bytes, place: str) -> list[Path]:
     try:
         batch = _batch.decode(line)
     except msgspec.DecodeError as error:
-        raise InvalidInputLine(f"{place} is no BATCH that can be read: {error}.") from error
+        raise InvalidInputLine(f"{place} can't be read as a BATCH: {error}.") from error
     if batch.encoding.format != "arrow":
         raise InvalidInputLine(
             f"{place} is a BATCH of format {batch.encoding.format}; the mapper reads RECORDs, and files of format "

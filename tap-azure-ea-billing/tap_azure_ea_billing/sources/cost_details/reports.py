@@ -99,7 +99,8 @@ def _completed(result: _Result) -> Report:
     size = sum(blob.byte_count for blob in blobs)
     if manifest.byte_count not in {size, None if not blobs else size}:
         raise AnswerError(
-            f"the files of the report have {counted(size, 'byte')} in all and it says that it has {manifest.byte_count}"
+            f"the files of the report have {counted(size, 'byte')} in all, "
+            f"and the report says that it has {manifest.byte_count}"
         )
     return Report(result.name, blobs, "" if blobs else "a report without files")
 

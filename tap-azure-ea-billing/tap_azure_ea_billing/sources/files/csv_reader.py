@@ -125,7 +125,7 @@ class CsvFile:
             return f"{self._name}: about row {row_number} there are bytes that are not UTF-8."
         except csv.Error:
             pass
-        return f"{self._name}: from row {self.rows + 1} on, the file is no well-formed CSV: a quote is out of place."
+        return f"{self._name}: from row {self.rows + 1} on, the file is not well-formed CSV: a quote is out of place."
 
 
 def _marked(records: bytes) -> tuple[bytes, int]:
