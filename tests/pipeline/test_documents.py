@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from importlib.resources import files
@@ -69,6 +71,14 @@ def test_meltano_knows_every_setting_of_the_tap() -> None:
     secrets = {name for name, setting in own_settings(TAP).items() if setting.get("secret")}
     assert secrets <= {name for name, setting in declared.items() if setting.get("sensitive")}
     assert about(TAP)["name"] == extractor["executable"]
+
+
+def test_meltano_installs_from_a_folder_whose_path_has_a_space() -> None:
+    plugins = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
+    for plugin in itertools.chain.from_iterable(plugins.values()):
+        arguments = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", "/a folder"))
+        assert {argument for argument in arguments[::2]} == {"-c", "-e"}
+        assert all((ROOT / path.removeprefix("/a folder/")).exists() for path in arguments[1::2])
 
 
 def test_the_demo_names_its_options_before_anything_is_installed(tmp_path: Path) -> None:
