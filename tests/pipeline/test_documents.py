@@ -77,7 +77,7 @@ def test_meltano_installs_from_a_folder_whose_path_has_a_space() -> None:
     plugins = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
     for plugin in itertools.chain.from_iterable(plugins.values()):
         arguments = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", "/a folder"))
-        assert {argument for argument in arguments[::2]} == {"-c", "-e"}
+        assert set(arguments[::2]) == {"-c", "-e"}
         assert all((ROOT / path.removeprefix("/a folder/")).exists() for path in arguments[1::2])
 
 
