@@ -47,7 +47,7 @@ def test_every_setting_and_every_column_of_focus_is_told() -> None:
     [
         (TAP, "extractors", {"api_key", "enrollments", "fernet_key", "client_secret", "access_token", "sas_token"}),
         (MAPPER, "mappers", {"clickhouse.password", "clickhouse.fernet_key"}),
-        (LOADER, "loaders", {"password", "sqlalchemy_url"}),
+        (LOADER, "loaders", {"password", "fernet_key", "sqlalchemy_url"}),
     ],
 )
 def test_a_hub_definition_is_one_that_meltano_reads(plugin: str, kind: str, secret: set[str]) -> None:

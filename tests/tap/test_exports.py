@@ -363,4 +363,4 @@ def test_a_folder_that_is_not_there_or_has_no_exports_is_an_error(tmp_path: Path
 def test_an_unusable_manifest_says_which(tmp_path: Path) -> None:
     folder = write_run(tmp_path, [rows("1")])
     (folder / "manifest.json").write_text('{"manifestVersion": "2024-04-01", "bl')
-    assert "manifest.json is no JSON" in run(settings(tmp_path)).error
+    assert "manifest.json is not JSON" in run(settings(tmp_path)).error

@@ -97,14 +97,14 @@ class ArrowReader:
             most_rows: Rows of a batch; None for all in one.
 
         Raises:
-            BatchFileUnreadableError: It is no whole Arrow IPC file, or its rows don't say which month they belong to,
-                or their `unreadable` can't be read.
+            BatchFileUnreadableError: It is not a whole Arrow IPC file, or its rows don't say which month they belong
+                to, or their `unreadable` can't be read.
         """
         try:
             columns = pl.read_ipc(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise BatchFileUnreadableError(
-                f"{place} names {path}, which is no whole Arrow file: {' '.join(str(error).split())}."
+                f"{place} names {path}, which is not a whole Arrow file: {' '.join(str(error).split())}."
             ) from error
         where = f"{place}, file {path},"
         for part in columns.iter_slices(most_rows or max(columns.height, 1)):
@@ -192,6 +192,6 @@ def read_manifest(line: bytes, place: str) -> list[Path]:
     for url in batch.manifest:
         parts = urlsplit(url)
         if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-            raise BatchFileUnreadableError(f"{place} names {url}, which is no file on this machine (file:///...).")
+            raise BatchFileUnreadableError(f"{place} names {url}, which is not a file on this machine (file:///...).")
         paths.append(Path(url2pathname(parts.path)))
     return paths
