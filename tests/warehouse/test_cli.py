@@ -145,7 +145,7 @@ def test_an_import_makes_the_database(config: ClickHouseConfig, tmp_path: Path) 
     path.write_text("id;resource_tracking\n1;payroll\n", encoding="utf-8-sig")
     connection = options(config, tmp_path)
     imported = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
-    assert (imported.exit_code, imported.output) == (0, f"1 patterns are in {config.database}.d_application_tag.\n")
+    assert (imported.exit_code, imported.output) == (0, f"{config.database}.d_application_tag holds 1 pattern.\n")
     path.write_text("nr;name\n1;payroll\n", encoding="utf-8")
     refused = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
     assert refused.exit_code == 2

@@ -281,7 +281,7 @@ def test_a_server_that_answers_late_is_guarded_from_then_on(
         warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
         assert len(written.files(DETAIL)) == 1
         assert "Going on without making and checking the tables, comparing clocks and claiming months" in warnings[0]
-        assert "Going on with the 1 patterns cached" in warnings[1]
+        assert "Going on with the 1 pattern cached" in warnings[1]
         assert len(warnings) == 2
         assert "can be reached: clocks and months are compared from here on" in caplog.text
         assert client.query(tables, {"database": config.database}).result_rows == made
