@@ -33,6 +33,7 @@ from azure_billing_warehouse.schema.compatible_view import create_compatible_vie
 from azure_billing_warehouse.schema.create import ensure_tables, statements
 from azure_billing_warehouse.setting_sentences import sentences
 from azure_billing_warehouse.tables import with_dataset
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -281,7 +282,7 @@ def import_patterns(config: ClickHouseConfig, file: Path) -> None:
     for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
     application_tags.import_patterns(config, found)
-    click.echo(f"{len(found)} patterns are in {config.database}.{application_tags.TABLE}.")
+    click.echo(f"{config.database}.{application_tags.TABLE} holds {counted(len(found), 'pattern')}.")
 
 
 @patterns.command("list")

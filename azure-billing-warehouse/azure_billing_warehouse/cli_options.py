@@ -32,13 +32,13 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         "--first-month",
         envvar="AZURE_BILLING_FIRST_MONTH",
         show_envvar=True,
-        help="First month that must be there; without it the first one of which anything is.",
+        help="First month that must be there. Without it: the first month that has anything.",
     )
     @month_option(
         "--last-month",
         envvar="AZURE_BILLING_LAST_MONTH",
         show_envvar=True,
-        help="Last month that must be there; without it the current one, by ClickHouse's clock.",
+        help="Last month that must be there. Without it: the current one, by ClickHouse's clock.",
     )
     @click.option(
         "--max-age",
@@ -46,7 +46,7 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         envvar="AZURE_BILLING_MAX_AGE",
         show_envvar=True,
         callback=_age,
-        help="How old an enrollment's newest complete load may be, such as 90m, 36h, 2d or 1w; any age without it.",
+        help="How old an enrollment's newest complete load may be, such as 90m, 36h, 2d or 1w. Without it: any age.",
     )
     @click.option(
         "--max-fall",
@@ -56,7 +56,7 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         type=click.FloatRange(0, 100),
         callback=_number,
         default=MAX_FALL,
-        help="Percent of its rows or cost that a month may lose against an earlier load.",
+        help="Percentage of its rows or cost that a month may lose compared with an earlier load.",
     )
     @click.option(
         "--accept-fall",
@@ -65,14 +65,14 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         envvar="AZURE_BILLING_ACCEPT_FALL",
         show_envvar=True,
         callback=_months,
-        help="Month that may lose more than that; can be repeated, or have commas.",
+        help="Month that may lose more than that. May be repeated, or be a list with commas.",
     )
     @click.option(
         "--enrollment",
         "enrollments",
         metavar="NUMBER",
         multiple=True,
-        help="Enrollment that must be there, and is looked at; all that are there without it. Can be repeated.",
+        help="Enrollment that must be there; no other is checked. May be repeated. Without it: all that are there.",
     )
     @wraps(command)
     def with_expectations(

@@ -22,6 +22,7 @@ from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, qualified
 from azure_billing_warehouse.schema.views import whole
 from azure_billing_warehouse.tables import TABLES, BillingMonth, SnapshotClaim
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ class LoadGuard:
         known = self._row_counts.get(snapshot[:3], 0)
         if known and month["row_count"] == 0 and snapshot.billing_month not in self._accepted:
             raise LoadRefusedError(
-                f"{snapshot.name}: the tap counted no rows, and the warehouse has {known} rows of this month from "
-                "an extraction before, which an empty one would hide. Nothing of it was published: run again. If the "
-                "month really became empty, name it in the setting accept_empty_months "
+                f"{snapshot.name}: the tap counted no rows, and the warehouse has {counted(known, 'row')} of this "
+                "month from an extraction before, which an empty one would hide. Nothing of it was published: run "
+                "again. If the month really became empty, name it in the setting accept_empty_months "
                 f"(TAP_AZURE_EA_BILLING_ACCEPT_EMPTY_MONTHS={snapshot.billing_month:%Y-%m})."
             )
         if month["row_count"] == month["received_row_count"]:
@@ -177,8 +178,8 @@ class LoadGuard:
         else:
             return
         raise LoadRefusedError(
-            f"The clock of this machine is {apart.total_seconds():,.0f} seconds {where} that of {self._place}: which "
-            "snapshot of a month is the newest could not be told. Set the clock that is wrong; the setting "
+            f"The clock of this machine is {apart.total_seconds():,.0f} seconds {where} that of {self._place}, "
+            "so nothing would say which snapshot of a month is the newest. Set the clock that is wrong; the setting "
             f"max_clock_skew allows {self._settings.max_clock_skew:g} seconds."
         )
 

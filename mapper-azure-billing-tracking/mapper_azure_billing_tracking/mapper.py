@@ -24,6 +24,7 @@ from azure_billing_warehouse.tables import (
     BillTable,
     TaggingAudit,
 )
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.batches.arrow import ArrowReader, read_manifest
 from mapper_azure_billing_tracking.batches.columns import COLUMNS, NOT_READ, UNREADABLE
 from mapper_azure_billing_tracking.config import ProcessingConfig, config_jsonschema, unknown_variables, variable
@@ -197,15 +198,15 @@ class MapperAzureBillingTracking(LineMapper):
             return
         seconds = time.monotonic() - self._started
         self.logger.info(
-            "%d rows of %d months: %d staged, %d rejected; %d findings (%s); %d rows in conflict at a cost of %.2f, "
+            "%s of %s: %d staged, %d rejected; %s (%s); %s in conflict at a cost of %.2f, "
             "unmatched cost %.2f; %.1f s, %.0f rows/s.",
-            run.received,
-            self._months.months,
+            counted(run.received, "row"),
+            counted(self._months.months, "month"),
             run.staged,
             run.rejected,
-            run.issues,
+            counted(run.issues, "finding"),
             ", ".join(f"{rule} {count}" for rule, count in sorted(run.findings.items())) or "none",
-            run.conflicts,
+            counted(run.conflicts, "row"),
             run.conflict_cost,
             run.unmatched_cost,
             seconds,

@@ -12,6 +12,7 @@ import polars as pl
 
 from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.tables import ACTUAL, BillingMonth, Dataset
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.stream_types import polars_schema
 from mapper_azure_billing_tracking.tallies import SnapshotKey, Tally
 
@@ -89,7 +90,7 @@ class MonthOutcomes:
             month: Any = _month_line.decode(line).record  # type: ignore[attr-defined]
         except msgspec.DecodeError as error:
             raise MalformedMonthError(
-                f"Line {line_number} of the input is no month row that can be read: {error}."
+                f"Line {line_number} of the input can't be read as a month row: {error}."
             ) from error
         month.dataset = month.dataset or ACTUAL
         snapshot = SnapshotKey(
@@ -98,19 +99,19 @@ class MonthOutcomes:
         tally = self._open.pop(snapshot, Tally())
         if month.completed_at is None:
             logger.warning(
-                "%s: the tap did not read the month to its end (as with --test), %d rows arrived. The month is not "
+                "%s: the tap did not read the month to its end (as with --test), %s arrived. The month is not "
                 "complete and is not published.",
                 snapshot.name,
-                tally.received,
+                counted(tally.received, "row"),
             )
             return None
         self.months += 1
         if tally.received != month.row_count:
             logger.error(
-                "%s: the tap counted %d rows, %d arrived. The month is not complete and is not published; run the tap "
+                "%s: the tap counted %s, %d arrived. The month is not complete and is not published; run the tap "
                 "again for it.",
                 snapshot.name,
-                month.row_count,
+                counted(month.row_count, "row"),
                 tally.received,
             )
         row = {name: _as_held(getattr(month, name)) for name in _Month.__struct_fields__}

@@ -16,6 +16,7 @@ from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns.files import MalformedLineError, PatternFileError, read_patterns
 from azure_billing_warehouse.patterns.pattern import MalformedPatternError, Pattern
 from azure_billing_warehouse.patterns.table import TABLE, read_name, read_table
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.config import variable
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class PatternSource:
             return self._cached(unavailable)
         if self._config.cache_path is not None:
             _write_cache(self._config.cache_path, _Cache(read_at=dt.datetime.now(dt.UTC), patterns=patterns))
-        logger.info("Read %d tracking patterns from %s.", len(patterns), self._config.path or self._config.table)
+        place = self._config.path or self._config.table
+        logger.info("Read %s from %s.", counted(len(patterns), "tracking pattern"), place)
         return patterns
 
     def _from_file(self) -> list[Pattern]:
@@ -162,9 +164,9 @@ class PatternSource:
         cache = _read_cache(path)
         age = dt.datetime.now(dt.UTC) - cache.read_at
         logger.warning(
-            "%s Going on with the %d patterns cached in %s %.1f hours ago.",
+            "%s Going on with the %s cached in %s %.1f hours ago.",
             unavailable,
-            len(cache.patterns),
+            counted(len(cache.patterns), "pattern"),
             path,
             age.total_seconds() / 3600,
         )

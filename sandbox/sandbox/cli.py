@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 def _month(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
-        raise click.BadParameter(f"{value!r} is no month of the form YYYY-MM.")
+        raise click.BadParameter(f"{value!r} is not a month of the form YYYY-MM.")
     return value
 
 
 def _enrollments(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     for enrollment in value:
         if not re.fullmatch(r"\d+", enrollment):
-            raise click.BadParameter(f"{enrollment!r} is no enrollment number.")
+            raise click.BadParameter(f"{enrollment!r} is not an enrollment number.")
     return value
 
 

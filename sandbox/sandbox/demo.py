@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from azure_billing_warehouse.wording import counted
 from sandbox.bill.generator import example_patterns
 from sandbox.exports.destination import Folder
 from sandbox.exports.plan import ExportOptions
@@ -54,10 +56,11 @@ QUERIES = {
 
 GO_ON = """\
 To load your own bill:
-  cp .env.example .env                                     and fill in enrollment, API key and ClickHouse
-  .venv/bin/meltano invoke warehouse patterns import FILE.csv     (columns id, resource_tracking)
+  cp .env.example .env                                             # fill in whose bill it is, and ClickHouse
+  .venv/bin/meltano invoke warehouse patterns import FILE.csv      # columns id, resource_tracking
   .venv/bin/meltano run tap-azure-ea-billing mapper target-clickhouse
   .venv/bin/meltano invoke warehouse check
+README.md goes through it step by step.
 """
 
 
@@ -152,7 +155,7 @@ def _load_and_show(tap: dict[str, str], clickhouse: ClickHouse, folder: Path, fi
     programs = Path(sys.executable).parent
 
     def run(*command: str | Path) -> None:
-        click.secho(f"\n$ {' '.join([Path(command[0]).name, *map(str, command[1:])])}", bold=True)
+        click.secho(f"\n$ {shlex.join([Path(command[0]).name, *map(str, command[1:])])}", bold=True)
         sys.stdout.flush()
         subprocess.run([*command], check=True, env=environment)  # noqa: S603 - our own programs
 
@@ -171,8 +174,9 @@ def _load_and_show(tap: dict[str, str], clickhouse: ClickHouse, folder: Path, fi
     for title, query in QUERIES.items():
         click.secho(f"\n{title}", bold=True)
         click.echo(_table(clickhouse, query))
-    (loaded,) = clickhouse.query("SELECT toString(count()) AS rows FROM azure_billing_detail")
-    click.echo(f"{loaded['rows']} rows are published; the pipeline took {seconds:.1f} s. The report: {report}\n")
+    (loaded,) = clickhouse.query("SELECT toUInt32(count()) AS rows FROM azure_billing_detail")
+    rows = counted(loaded["rows"], "row")
+    click.echo(f"{rows} published; the pipeline took {seconds:.1f} s. The report: {report}\n")
     click.echo(GO_ON)
 
 

@@ -37,11 +37,24 @@ _PLUGINS: dict[str, dict[str, Any]] = {
             ["start_date", "enrollment_number", "source", "auth"],
         ],
     },
-    "mapper-azure-billing-tracking": {"label": "Azure billing tracking", "settings_group_validation": []},
+    "mapper-azure-billing-tracking": {
+        "label": "Azure billing tracking",
+        "packages": ["azure-billing-warehouse", "mapper-azure-billing-tracking"],
+        "settings_group_validation": [],
+    },
+    "target-clickhouse-arrow": {
+        "label": "ClickHouse, with Arrow files",
+        "secrets": {"password"},
+        "settings_group_validation": [],
+    },
 }
-"""What a Hub file says beyond `--about`."""
+"""What a Hub file says beyond `--about`: `packages` are the folders to install, if not only the plugin's own; `secrets`
+are settings that target-clickhouse doesn't mark as secret."""
+_LOADER_PROGRAMS = ROOT / ".meltano" / "loaders" / "target-clickhouse" / "venv" / "bin"
 # Meltano can't write a setting of kind `decimal` to a plugin's configuration if it comes from the environment.
 _KINDS = {"number": "string"}
+_UNKNOWN_TO_MELTANO = {"target-schema", "validate-records"}
+"""Capabilities of target-clickhouse that Meltano's schema of a project refuses."""
 
 
 def main() -> None:
@@ -66,7 +79,8 @@ def hub_file(plugin: str) -> Path:
 @cache
 def about(plugin: str) -> dict[str, Any]:
     """Return what a plugin says about itself."""
-    command: list[str | Path] = [Path(sys.executable).with_name(plugin), "--about", "--format", "json"]
+    programs = _LOADER_PROGRAMS if plugin.startswith("target-") else Path(sys.executable).parent
+    command: list[str | Path] = [programs / plugin, "--about", "--format", "json"]
     done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own plugins, named in our own pages
     said: dict[str, Any] = json.loads(done.stdout)
     return said
@@ -126,15 +140,21 @@ def _hub_definition(plugin: str) -> str:
         "namespace": plugin.replace("-", "_"),
         "label": _PLUGINS[plugin]["label"],
         "description": said["description"],
-        "pip_url": plugin,
+        "pip_url": " ".join(
+            f"git+$AZURE_BILLING_REPOSITORY#subdirectory={folder}"
+            for folder in _PLUGINS[plugin].get("packages", [plugin])
+        ),
         "executable": plugin,
-        "capabilities": sorted(said["capabilities"]),
+        "capabilities": sorted({*said["capabilities"]} - _UNKNOWN_TO_MELTANO),
         "supported_python_versions": said["supported_python_versions"],
         "keywords": ["meltano_sdk"],
-        "settings": list(_hub_settings(_hub_properties(said["settings"]["properties"]))),
+        "settings": list(_hub_settings(plugin, _hub_properties(said["settings"]["properties"]))),
         "settings_group_validation": _PLUGINS[plugin]["settings_group_validation"],
     }
-    comment = f"# Made from `{plugin} --about`. Repository and variant are added when it is submitted to the hub.\n"
+    comment = (
+        f"# Made from `{plugin} --about`, for `meltano add --from-ref`. AZURE_BILLING_REPOSITORY is the address of\n"
+        "# this repository, in the environment or in the project's .env. In Meltano Hub repo and variant are added.\n"
+    )
     return comment + yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -147,7 +167,7 @@ def _hub_properties(properties: Mapping[str, Any], prefix: str = "") -> Iterator
             yield prefix + name, setting
 
 
-def _hub_settings(properties: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _hub_settings(plugin: str, properties: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
     for name, setting in properties:
         kind = setting["type"] if isinstance(setting["type"], str) else setting["type"][0]
         entry: dict[str, Any] = {
@@ -158,7 +178,7 @@ def _hub_settings(properties: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterat
         }
         if "default" in setting:
             entry["value"] = setting["default"]
-        if setting.get("secret"):
+        if setting.get("secret") or name in _PLUGINS[plugin].get("secrets", ()):
             entry["sensitive"] = True
         yield entry
 

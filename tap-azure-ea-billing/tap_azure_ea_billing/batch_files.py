@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tap_azure_ea_billing.errors import OperatorError
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -83,7 +84,8 @@ class BatchFiles:
             return self._written(frame)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise BatchFileError(
-                f"A batch of {frame.height} rows can't be written to {self._root} (setting `batch_config`): {error}."
+                f"A batch of {counted(frame.height, 'row')} can't be written to {self._root} "
+                f"(setting `batch_config`): {error}."
             ) from error
 
     def _written(self, frame: pl.DataFrame) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tap_azure_ea_billing.wording import counted
+
 if TYPE_CHECKING:
     import logging
 
@@ -42,11 +44,11 @@ class Progress:
     def _line(self, what: str, total: MonthTotal, now: float) -> None:
         rate = total.rows / max(now - self._started, 1e-6)
         self._logger.info(
-            "%s: %s %d pages, %d rows, %.0f rows/s, cost %s.",
+            "%s: %s %s, %s, %.0f rows/s, cost %s.",
             self._where,
             what,
-            total.pages,
-            total.rows,
+            counted(total.pages, "page"),
+            counted(total.rows, "row"),
             rate,
             " ".join([f"{total.cost:.2f}", *sorted(total.currencies)]),
         )

@@ -21,6 +21,7 @@ from tap_azure_ea_billing.progress import Progress
 from tap_azure_ea_billing.records import RecordMaker
 from tap_azure_ea_billing.sdk import BillStream, PageStream
 from tap_azure_ea_billing.sources.source import DATASETS, MonthQuery
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -269,11 +270,11 @@ class BillingMonths(BillStream):
             self.logger.warning("%s, month %s is over and has no usage (%s).", bill, month, absence.reason)
         if total.unreadable_costs:
             self.logger.warning(
-                "%s, month %s: %d rows have no cost that is a number; they are written unchanged and "
-                "count nothing in the month's sum.",
+                "%s, month %s: %s without a cost that is a number, written unchanged and not "
+                "counted in the month's sum.",
                 bill,
                 month,
-                total.unreadable_costs,
+                counted(total.unreadable_costs, "row"),
             )
 
     def _remember(self, context: Context | None, bookmark: Bookmark | None, extraction: Extraction) -> Bookmark | None:

@@ -13,6 +13,7 @@ from target_clickhouse_arrow.errors import LoadError
 from target_clickhouse_arrow.files import local_path, read_file, require_inside, require_local_files
 from target_clickhouse_arrow.loading import uses_http
 from target_clickhouse_arrow.remarks import is_no_remark
+from target_clickhouse_arrow.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,4 +73,4 @@ class ClickhouseArrowSink(ClickhouseSink):  # type: ignore[misc] # target-clickh
             rows = warehouse.insert(self.full_table_name, read_file(path))
             path.unlink()
             self.tally_record_written(rows)
-            self.logger.info("Loaded %d rows of %s into %s.", rows, path, self.full_table_name)
+            self.logger.info("Loaded %s of %s into %s.", counted(rows, "row"), path, self.full_table_name)

@@ -144,8 +144,8 @@ def test_a_file_elsewhere_is_neither_read_nor_deleted(
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "no whole Arrow file"),
-        (lambda path: path.unlink(), "no whole Arrow file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "not a whole Arrow file"),
+        (lambda path: path.unlink(), "not a whole Arrow file"),
         (lambda path: pl.read_ipc(path).drop("billing_month").write_ipc(path), "a readable billing_month"),
         (lambda path: pl.read_ipc(path).with_columns(snapshot_at=pl.lit("then")).write_ipc(path), "snapshot_at"),
     ],

@@ -120,7 +120,7 @@ def test_a_target_that_goes_away_while_it_is_waited_for_ends_the_mapper_with_a_s
         process.stdout.close()
         said.append(process.stderr.read().decode())
         ended = Ended(process.wait(60), Output(b""), "".join(said))
-    assert re.match(r"The target has gone, and \d+ files of \d+ MB are not loaded: see its log", ended.sentence())
+    assert re.match(r"The target has gone before it loaded \d+ files? of \d+ MB: see its log", ended.sentence())
 
 
 def test_a_signal_ends_a_mapper_that_waits_for_its_target(mapper: MapperRuns) -> None:

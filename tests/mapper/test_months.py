@@ -63,7 +63,7 @@ def test_a_month_that_the_tap_did_not_read_to_its_end_has_its_rows_and_no_month_
     assert len(output.records(DETAIL)) == 3
     assert [row["row_count"] for row in output.records(MONTH)] == [2]
     assert (
-        "Enrollment 88888888, month 2026-10: the tap did not read the month to its end (as with --test), 1 rows "
+        "Enrollment 88888888, month 2026-10: the tap did not read the month to its end (as with --test), 1 row "
         "arrived. The month is not complete and is not published."
     ) in caplog.text
 

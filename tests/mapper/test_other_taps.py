@@ -103,7 +103,7 @@ def test_without_a_month_stream_rows_are_staged_and_the_summary_says_that_no_mon
         written = mapper.run([USAGE_SCHEMA, usage_line(1), state_line({})])
     assert written.kinds[-1] == "STATE"
     assert len(written.records(DETAIL)) == 1
-    assert any("1 rows of 0 months" in entry.getMessage() for entry in caplog.records)
+    assert any("1 row of 0 months" in entry.getMessage() for entry in caplog.records)
 
 
 @pytest.mark.parametrize("key", ["enrollment_number", "billing_month", "snapshot_at", "row_number"])

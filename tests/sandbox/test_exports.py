@@ -213,7 +213,7 @@ def test_the_command_prints_the_truth_and_says_what_is_wrong(tmp_path: Path) -> 
     assert Decimal(printed["actual"][MONTH]["cost"]) == truths["actual"][MONTH].cost
     for wrong, words in (
         ("--trap=nonsense", "none of no-bom, "),
-        ("--run=+6", "no day of a month"),
+        ("--run=+6", "not a day of a month"),
         ("--version=1", "no version '1'"),
         ("--trap=second-bom", "in CSV files only"),
     ):

@@ -170,9 +170,9 @@ ENDS: dict[str, tuple[list[Answer], str]] = {
         [failed(404)],
         f"{WHERE} 1: Azure answers with status 404 (Code: said (key)): check `enrollment",
     ),
-    "throttling": ([failed(429)], f"Gave up after 2 tries: {WHERE} 1: Azure answers with status 429 (Code: said"),
+    "throttling": ([failed(429)], f"Gave up after 2 attempts: {WHERE} 1: Azure answers with status 429 (Code: said"),
     "an answer without data": ([(202, b"", {})], f"{WHERE} 1: Azure answers with status 202, which has no data"),
-    "no JSON": ([(200, b"<html>", {})], f"{WHERE} 1: the answer is no page of usage details (JSON is malformed"),
+    "no JSON": ([(200, b"<html>", {})], f"{WHERE} 1: the answer is not a page of usage details (JSON is malformed"),
     "no list": ([(200, b'{"properties": {}}', {})], f"{WHERE} 1: the answer has no list of records: run again later"),
     "an error in a good answer": (
         [page(LEGACY, beside=b',"error":{"code":"C","message":"M"}')],

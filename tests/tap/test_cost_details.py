@@ -139,10 +139,13 @@ ENDS: dict[str, tuple[list[Answer], str]] = {
     "failed": ([PENDING, (200, FAILED, {})], f"{WHERE} report: the report failed (Internal: no luck today): run again"),
     "another status": ([report(status="Odd")], f"{WHERE} report: the report has the status 'Odd': run again"),
     "no JSON": ([(200, b"<html>", {})], f"{WHERE} report: the answer is no report (JSON is malformed"),
-    "a missing file": ([report(FIRST, blobCount=2)], "the report names 1 files and says that it has 2"),
+    "a missing file": ([report(FIRST, blobCount=2)], "the report names 1 file and says that it has 2"),
     "no file of one": ([report(blobCount=1)], "the report names 0 files and says that it has 1"),
-    "another size in all": ([report(FIRST, byteCount=7)], f"have {len(FIRST.encode())} bytes in all and it says"),
-    "a shorter file": ([report(FIRST), file(HEADER)], f"Gave up after 2 tries: {FILE} the file has {len(HEADER) + 2}"),
+    "another size in all": ([report(FIRST, byteCount=7)], f"have {len(FIRST.encode())} bytes in all, and"),
+    "a shorter file": (
+        [report(FIRST), file(HEADER)],
+        f"Gave up after 2 attempts: {FILE} the file has {len(HEADER) + 2}",
+    ),
     "a longer file": ([report(HEADER), file(FIRST)], f"{FILE} the file has more than the {len(HEADER) + 2} bytes"),
     "a cut last line": ([report(CUT), file(CUT)], f"{FILE} the file ends within a row: it was cut short."),
     "a short row": ([report(HEADER + "g,1\n"), file(HEADER + "g,1\n")], f"{FILE} row 1 has 2 fields, the header has 8"),
@@ -151,7 +154,7 @@ ENDS: dict[str, tuple[list[Answer], str]] = {
         [report(FIRST), REFUSED, report(FIRST), REFUSED],
         "two reports (status 403 (AuthorizationFailure",
     ),
-    "a throttled file": ([report(FIRST), (429, b"", {})], f"Gave up after 2 tries: {FILE} the storage answers with"),
+    "a throttled file": ([report(FIRST), (429, b"", {})], f"Gave up after 2 attempts: {FILE} the storage answers with"),
     "a redirected file": (
         [report(FIRST), (302, b"", {"Location": ELSEWHERE})],
         f"{FILE} the storage answers with status 302: run again",
@@ -233,6 +236,8 @@ def test_no_byte_of_the_programs_output_shows_a_token_or_a_signature(tmp_path: P
     assert "| DEBUG " in output.log
     assert len(output.records("usage_details")) == 1
     (error,) = errors(output)
-    assert error.startswith("Gave up after 2 tries: Enrollment 1, month 2026-09, report: Azure answers with status 503")
+    assert error.startswith(
+        "Gave up after 2 attempts: Enrollment 1, month 2026-09, report: Azure answers with status 503"
+    )
     for secret in (TOKEN, "hush", "Bearer", "sv=2020"):
         assert secret not in output.log + json.dumps(output.messages, default=str)

@@ -92,7 +92,7 @@ def test_line_ends_may_be_mixed_and_lines_blank() -> None:
         (b"a,b,c\n1,2,3\n4,5,6", "the file ends within a row"),
         (b"a,b,c\n1,2,3\n4,5", "the file ends within a row"),
         (b"a,b\n1,2\n3,\xff\n", "about row 2 there are bytes that are not UTF-8"),
-        (b'a,b\n1,"x"y\n', "from row 1 on, the file is no well-formed CSV: a quote is out of place"),
+        (b'a,b\n1,"x"y\n', "from row 1 on, the file is not well-formed CSV: a quote is out of place"),
         (b"\xff,b\n", "the header is no CSV in UTF-8"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_damaged_file_says_what_is_wrong_with_it(content: bytes, fault: str) -
 
 def test_a_cut_last_row_is_an_error_even_where_counts_would_tell_if_it_lacks_fields() -> None:
     assert rows_of(b"a,b\n1,2\n3,4", cut_is_known=True) == [("1", "2"), ("3", "4")]
-    assert "row 2 has 1 fields" in fault_of(b"a,b\n1,2\n3", cut_is_known=True)
+    assert "row 2 has 1 field," in fault_of(b"a,b\n1,2\n3", cut_is_known=True)
     assert "ends within a row" in fault_of(b'a,b\n1,2\n3,"4', cut_is_known=True)
 
 

@@ -55,7 +55,7 @@ def test_an_empty_answer_for_a_month_that_had_rows_stops_the_run_after_the_retri
         output = run(scripted_settings(api), state=state_with_rows())
     assert len(api.paths) == 2
     what = f"unexpected answer with status {EMPTY[answer][0]} ("
-    assert output.error.startswith(f"Gave up after 2 tries: Enrollment 1, month 2026-08, page 1: {what}")
+    assert output.error.startswith(f"Gave up after 2 attempts: Enrollment 1, month 2026-08, page 1: {what}")
     if answer != "throttled":
         assert "an empty month that had rows when it was read before: 2 rows" in output.error
         assert "if the month really became empty, name it in `accept_empty_months`" in output.error

@@ -207,7 +207,7 @@ def test_a_manifest_that_is_wrong_in_itself_is_an_error(
     [
         (lambda path: path.unlink(), "part_0_0002.csv, a file of the run"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, and the manifest says"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-30] + b"\n" * 30), "has 1 rows, and the manifest says 2"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-30] + b"\n" * 30), "has 1 row, and the manifest says 2"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b"\n10/05", b",10/05", 1)), "row 1 has"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b"Cost", b"Coal")), "the header has no cost column"),
         (lambda path: path.write_bytes(path.read_bytes().replace(b"/r/0,Usage\n", b'/r/0,"sag"\n', 1)), ""),
@@ -363,4 +363,4 @@ def test_a_folder_that_is_not_there_or_has_no_exports_is_an_error(tmp_path: Path
 def test_an_unusable_manifest_says_which(tmp_path: Path) -> None:
     folder = write_run(tmp_path, [rows("1")])
     (folder / "manifest.json").write_text('{"manifestVersion": "2024-04-01", "bl')
-    assert "manifest.json is no JSON" in run(settings(tmp_path)).error
+    assert "manifest.json is not JSON" in run(settings(tmp_path)).error

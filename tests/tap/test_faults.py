@@ -87,7 +87,8 @@ def test_an_answer_that_nobody_can_read_stops_the_run_at_once(api: Api, fault: s
 def test_a_lasting_fault_stops_the_run_after_the_retries(api: Api, fault: str) -> None:
     output = with_fault(api, fault)
     number = int(fault.split("@")[1][0])
-    assert output.error.startswith(f"Gave up after 3 tries: Enrollment {ENROLLMENT}, month 2026-10, {GAVE_UP[fault]}")
+    where = f"Enrollment {ENROLLMENT}, month 2026-10"
+    assert output.error.startswith(f"Gave up after 3 attempts: {where}, {GAVE_UP[fault]}")
     assert len(api.requests()) == number + 2
     assert_nothing_is_complete(api, output, number - 1)
 
@@ -108,7 +109,7 @@ def test_an_answer_that_does_not_come_in_time_is_asked_for_again(api: Api) -> No
 def test_an_api_that_never_answers_in_time_stops_the_run(api: Api) -> None:
     output = with_fault(api, "timeout=1.5@2-9", request_timeout=1, max_retries=1)
     assert output.error == (
-        f"Gave up after 2 tries: Enrollment {ENROLLMENT}, month 2026-10, page 2: no answer in time: "
+        f"Gave up after 2 attempts: Enrollment {ENROLLMENT}, month 2026-10, page 2: no answer in time: "
         "check the network and `api_url`."
     )
 
@@ -116,7 +117,7 @@ def test_an_api_that_never_answers_in_time_stops_the_run(api: Api) -> None:
 def test_an_api_that_is_not_there_stops_the_run(api: Api) -> None:
     output = run(settings(api, api_url="http://127.0.0.1:1/rest"))
     assert output.error.startswith(
-        f"Gave up after 3 tries: Enrollment {ENROLLMENT}, month 2026-09, page 1: the connection"
+        f"Gave up after 3 attempts: Enrollment {ENROLLMENT}, month 2026-09, page 1: the connection"
     )
 
 

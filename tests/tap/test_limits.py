@@ -143,7 +143,7 @@ def test_an_answer_that_trickles_in_is_ended_by_the_deadline(head: str, ahead: i
         output = run(scripted_settings(api, **bounds))
     assert len(api.paths) == 2
     assert output.error == (
-        "Gave up after 2 tries: Enrollment 1, month 2026-08, page 1: the answer was not whole after 0.3 s: "
+        "Gave up after 2 attempts: Enrollment 1, month 2026-08, page 1: the answer was not whole after 0.3 s: "
         "check the network, or raise `request_deadline`."
     )
 

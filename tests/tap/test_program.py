@@ -74,7 +74,7 @@ def test_a_run_with_settings_from_the_environment(api: Api, tmp_path: Path) -> N
         ),
         (
             {"api_url": "http://127.0.0.1:1/rest"},
-            f"Gave up after 3 tries: Enrollment {ENROLLMENT}, month 2026-09, page 1",
+            f"Gave up after 3 attempts: Enrollment {ENROLLMENT}, month 2026-09, page 1",
         ),
     ],
 )

@@ -234,7 +234,7 @@ def test_unknown_fields_and_unreadable_costs_are_named_once(caplog: pytest.LogCa
     (row,) = output.records("billing_months")
     assert (row["row_count"], row["page_count"], row["extended_cost"]) == (4, 2, Decimal("4.0"))
     assert caplog.text.count("The source gives fields that the schema lacks; `extra` has them: PartNumber.") == 1
-    assert caplog.text.count("month 2026-08: 2 rows have no cost that is a number") == 1
+    assert caplog.text.count("month 2026-08: 2 rows without a cost that is a number") == 1
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -284,7 +284,7 @@ def test_a_restatement_is_told_by_application(warehouse: Warehouse) -> None:
         (change.resource_tracking, change.row_count_before, change.row_count, change.extended_cost)
         for change in restatement.applications
     ] == [("SHOP", 1, 2, 6.5), ("GONE", 1, 0, 0.0)]
-    assert "SHOP: +1 rows, cost +4.500000" in run(warehouse.config, "check").output
+    assert "SHOP: +1 row, cost +4.500000" in run(warehouse.config, "check").output
 
 
 def test_an_empty_month_adds_up(warehouse: Warehouse) -> None:
@@ -317,7 +317,7 @@ def test_the_exit_code_is_0_when_all_adds_up_1_when_not_2_when_it_cannot_be_told
     new_warehouse.stage([1.0], month=SEPTEMBER)
     failed = run(new_warehouse.config, "check")
     assert failed.exit_code == 1
-    assert "2 months: 1 of 2 do not add up." in failed.stdout
+    assert "2 months: 1 of 2 does not add up." in failed.stdout
     assert run(new_warehouse.config, "check", "--since", "2026-10").exit_code == 2
     new_warehouse.client.command(f"DROP TABLE {DETAIL}")
     untold = run(new_warehouse.config, "check")

@@ -61,7 +61,7 @@ def test_the_commands_work_with_options_and_a_password_file(warehouse: Warehouse
     warehouse.load([1.0])
     warehouse.load([2.0], snapshot=SECOND)
     told = run.invoke(main, [*connection, "prune", "--keep", "1", "--dry-run"]).output
-    assert "2026-09-02 03:00:00 UTC  complete               1 rows" in told
+    assert "2026-09-02 03:00:00 UTC  complete               1 row" in told
     assert told.endswith("Superseded snapshots that would be dropped: 1\n")
     page = tmp_path / "bill.html"
     assert run.invoke(main, [*connection, "report", str(page)]).output == f"The report is in {page}.\n"
@@ -145,7 +145,7 @@ def test_an_import_makes_the_database(config: ClickHouseConfig, tmp_path: Path) 
     path.write_text("id;resource_tracking\n1;payroll\n", encoding="utf-8-sig")
     connection = options(config, tmp_path)
     imported = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
-    assert (imported.exit_code, imported.output) == (0, f"1 patterns are in {config.database}.d_application_tag.\n")
+    assert (imported.exit_code, imported.output) == (0, f"{config.database}.d_application_tag holds 1 pattern.\n")
     path.write_text("nr;name\n1;payroll\n", encoding="utf-8")
     refused = CliRunner().invoke(main, [*connection, "patterns", "import", str(path)])
     assert refused.exit_code == 2

@@ -140,7 +140,7 @@ def test_each_dataset_has_its_views_check_prune_and_report(either: Warehouse, tm
 
     write_report(either.config, tmp_path / "bill.html")
     page = (tmp_path / "bill.html").read_text(encoding="utf-8")
-    assert "azure_billing_amortized has amortized ones too, of 1 months" in page
+    assert "azure_billing_amortized has amortized ones too, of 1 month," in page
     assert "5.00" in page
     assert not {"500.00", "505.00", "1,000.00", "1,010.00"} & set(page.replace("<", ">").split(">"))
 

@@ -120,7 +120,7 @@ def test_an_enrollment_that_must_be_there_and_is_not_fails(warehouse: Warehouse)
     assert verdict.status == "fails"
     named = run(warehouse, "check", f"--enrollment={ENROLLMENT}", "--enrollment=1000")
     assert named.exit_code == 1
-    assert "2 months: 1 of 2 do not add up." in named.output
+    assert "2 months: 1 of 2 does not add up." in named.output
 
 
 def test_since_hides_no_month_that_is_missing_after_it(warehouse: Warehouse) -> None:
@@ -161,7 +161,7 @@ def test_the_age_of_the_newest_complete_load_is_told_and_bounded(warehouse: Ware
     assert (enrollment.status, enrollment.newest_load_at) == ("ok", loaded)
     assert enrollment.newest_load_age_seconds == pytest.approx(30 * 3600, abs=600)
     (enrollment,) = checked(warehouse, max_age=29 * HOUR).enrollments
-    assert texts(enrollment) == ["its newest complete load is 30.0 hours old, 29.0 hours are allowed"]
+    assert texts(enrollment) == ["its newest complete load is 30.0 hours old; at most 29.0 hours is allowed"]
     assert failed(enrollment) == {"C16"}
 
 
@@ -170,7 +170,7 @@ def test_an_old_load_alone_fails_and_is_said_in_the_last_line(warehouse: Warehou
     fine = run(warehouse, "check", max_age="2d")
     assert fine.exit_code == 0
     assert "UTC, 30.0 hours ago" in fine.output
-    assert fine.output.endswith("1 months: All of them add up.\n")
+    assert fine.output.endswith("1 month: All of them add up.\n")
     old = run(warehouse, "check", "--max-age", "29h")
     assert old.exit_code == 1
     assert "Enrollment 88888888: its newest complete load is 30.0 hours old" in old.output.splitlines()[-1]
@@ -278,10 +278,10 @@ def test_a_cost_that_is_no_number_fails_its_month_and_nothing_breaks(
     )
     told = run(warehouse, "check", last_month="2026-09")
     assert told.exit_code == 1
-    assert "2 months: 1 of 2 do not add up." in told.output
+    assert "2 months: 1 of 2 does not add up." in told.output
     assert re.search(r"88888888 2026-08\n  fails C\d+: ", told.output)
     if column == "extended_cost":
-        assert re.search(rf"fails C10: \d+ rows in {table} have a cost that is no finite number", told.output)
+        assert re.search(rf"fails C10: \d+ rows? in {table} with a cost that is not a finite number", told.output)
     json.loads(run(warehouse, "check", "--format=json").output, parse_constant=pytest.fail)
     path = tmp_path / "bill.html"
     assert run(warehouse, "report", str(path)).exit_code == 0

@@ -105,7 +105,7 @@ def test_an_empty_answer_for_a_month_that_has_rows_stops_the_run(warehouse: Ware
 
 def test_a_month_whose_rows_were_all_rejected_had_rows_too(warehouse: Warehouse, mapper: GuardedRuns) -> None:
     warehouse.finish([], rejected=[3.0], month=OCTOBER, snapshot=LOADED)
-    assert "the tap counted no rows, and the warehouse has 1 rows" in mapper.finish(EMPTY).sentence()
+    assert "the tap counted no rows, and the warehouse has 1 row of" in mapper.finish(EMPTY).sentence()
 
 
 def test_a_month_that_really_became_empty_is_accepted_by_a_setting(warehouse: Warehouse, mapper: GuardedRuns) -> None:
@@ -120,7 +120,7 @@ def test_a_month_that_really_became_empty_is_accepted_by_a_setting(warehouse: Wa
 
 def test_a_month_that_this_run_filled_is_not_emptied_by_it(mapper: GuardedRuns) -> None:
     ended = mapper.finish([*extraction(1), month_line(0, snapshot_at=LATER)])
-    assert "the warehouse has 1 rows of this month" in ended.sentence()
+    assert "the warehouse has 1 row of this month" in ended.sentence()
 
 
 def test_a_month_that_was_always_empty_is_taken(mapper: GuardedRuns) -> None:
@@ -281,7 +281,7 @@ def test_a_server_that_answers_late_is_guarded_from_then_on(
         warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
         assert len(written.files(DETAIL)) == 1
         assert "Going on without making and checking the tables, comparing clocks and claiming months" in warnings[0]
-        assert "Going on with the 1 patterns cached" in warnings[1]
+        assert "Going on with the 1 pattern cached" in warnings[1]
         assert len(warnings) == 2
         assert "can be reached: clocks and months are compared from here on" in caplog.text
         assert client.query(tables, {"database": config.database}).result_rows == made

@@ -17,6 +17,7 @@ from azure_billing_warehouse.check.expectations import say_age
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
 from azure_billing_warehouse.costs import same_cost
 from azure_billing_warehouse.tables import MIGRATED
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,21 +104,21 @@ def c3_month_row_came(month: MonthFacts) -> Iterator[str]:
     """The newest snapshot has a month row; without one its load broke off, or is running."""
     if month.newest and month.newest.month_row is None:
         rows = month.newest.distinct_row_count
-        yield f"{rows} rows are staged and no month row came: its load broke off, or is running"
+        yield f"{counted(rows, 'row')} staged, and no month row came: its load broke off, or is running"
 
 
 def c4_mapper_received_the_rows(month: MonthFacts) -> Iterator[str]:
     """The mapper received as many rows as the API gave."""
     for row, _ in _with_month_row(month):
         if row.received_row_count != row.row_count:
-            yield f"{_giver(row)} {row.row_count} rows, the mapper received {row.received_row_count}"
+            yield f"{_giver(row)} {counted(row.row_count, 'row')}, the mapper received {row.received_row_count}"
 
 
 def c5_every_row_was_staged_or_rejected(month: MonthFacts) -> Iterator[str]:
     """The mapper staged or rejected as many rows as the API gave."""
     for row, _ in _with_month_row(month):
         if (judged := row.staged_row_count + row.rejected_row_count) != row.row_count:
-            yield f"{_giver(row)} {row.row_count} rows, {judged} were staged or rejected"
+            yield f"{_giver(row)} {counted(row.row_count, 'row')}, {judged} were staged or rejected"
 
 
 def c6_staged_rows_are_there(month: MonthFacts) -> Iterator[str]:
@@ -153,7 +154,8 @@ def c10_costs_are_numbers(month: MonthFacts) -> Iterator[str]:
             ("dq_tagging_audit", newest.no_number_audit_count),
         ):
             if count:
-                yield f"{count} rows in {table} have a cost that is no finite number, so that no sum can be compared"
+                rows = counted(count, "row")
+                yield f"{rows} in {table} with a cost that is not a finite number, so that no sum can be compared"
 
 
 def c11_cost_of_the_api_was_staged_or_rejected(month: MonthFacts) -> Iterator[str]:
@@ -189,8 +191,9 @@ def c14_rows_did_not_fall(month: MonthFacts) -> Iterator[str]:
         most = max(before, key=lambda load: load.row_count)
         if (percent := _fall(most.row_count, row.row_count)) > month.expected.max_fall:
             yield (
-                f"the views show {row.row_count:,} rows where the load of {most.started_at:%Y-%m-%d %H:%M} UTC had "
-                f"{most.row_count:,}: {percent:.1f} % less; {_acceptance(billed)}"
+                f"the views show {counted(row.row_count, 'row', ',')} where the load of "
+                f"{most.started_at:%Y-%m-%d %H:%M} UTC had {most.row_count:,}: {percent:.1f} % less; "
+                f"{_acceptance(billed)}"
             )
 
 
@@ -212,7 +215,7 @@ def c16_newest_load_is_new_enough(enrollment: EnrollmentFacts) -> Iterator[str]:
     if max_age is not None and age is None:
         yield "no load of it is complete"
     if max_age is not None and age is not None and age > max_age:
-        yield f"its newest complete load is {say_age(age)} old, {say_age(max_age)} are allowed"
+        yield f"its newest complete load is {say_age(age)} old; at most {say_age(max_age)} is allowed"
 
 
 MONTH_CHECKS: tuple[Callable[[MonthFacts], Iterator[str]], ...] = (

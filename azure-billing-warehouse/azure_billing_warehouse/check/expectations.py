@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from azure_billing_warehouse.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,4 +59,4 @@ def say_age(age: dt.timedelta) -> str:
     for size, unit in ((2 * 24 * 60, "days"), (2 * 60, "hours")):
         if minutes >= size:
             return f"{minutes * 2 / size:,.1f} {unit}"
-    return f"{minutes:,.0f} minutes"
+    return counted(round(minutes), "minute", ",")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.check.expectations import say_age
 from azure_billing_warehouse.tables import ACTUAL, with_dataset
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,13 +83,15 @@ def render(result: CheckResult) -> str:
     for month in months:
         blocks += list(_remarks(month))
     failing = [month for month in months if month.status == "fails"]
-    verdict = f"{len(failing)} of {len(months)} do not add up." if failing else "All of them add up."
+    verdict = "All of them add up."
+    if failing:
+        verdict = f"{len(failing)} of {len(months)} {'does' if len(failing) == 1 else 'do'} not add up."
     verdict += "".join(
         f" Enrollment {with_dataset(enrollment.enrollment_number, enrollment.dataset)}: {problem.text}."
         for enrollment in result.enrollments
         for problem in enrollment.problems
     )
-    return "\n".join([*blocks, f"\n{len(months)} months: {verdict}"])
+    return "\n".join([*blocks, f"\n{counted(len(months), 'month')}: {verdict}"])
 
 
 def _newest_load(enrollment: EnrollmentCheck) -> str:
@@ -163,13 +166,13 @@ def _restated(restatement: Restatement) -> Iterator[str]:
     if not restatement.applications:
         yield f"  restated: nothing changed since the snapshot of {before}"
         return
-    yield f"  restated: {rows:+,} rows, cost {cost:+,.6f} since the snapshot of {before}"
+    yield f"  restated: {counted(rows, 'row', '+,')}, cost {cost:+,.6f} since the snapshot of {before}"
     for change in restatement.applications[:_CHANGES_SHOWN]:
         rows = change.row_count - change.row_count_before
         cost = change.extended_cost - change.extended_cost_before
-        yield f"    {change.resource_tracking or '(none)'}: {rows:+,} rows, cost {cost:+,.6f}"
+        yield f"    {change.resource_tracking or '(none)'}: {counted(rows, 'row', '+,')}, cost {cost:+,.6f}"
     if (more := len(restatement.applications) - _CHANGES_SHOWN) > 0:
-        yield f"    and {more} more applications"
+        yield f"    and {counted(more, 'more application')}"
 
 
 def _table(rows: Sequence[Sequence[str]], left: int) -> str:

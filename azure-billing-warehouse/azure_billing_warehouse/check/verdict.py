@@ -16,6 +16,7 @@ from azure_billing_warehouse.clickhouse import connect, explained, read_clock
 from azure_billing_warehouse.config import MAX_CLOCK_SKEW
 from azure_billing_warehouse.counting import SnapshotId, count_snapshots, merge_published, withdraw_counts
 from azure_billing_warehouse.tables import ACTUAL, MIGRATED
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -280,8 +281,8 @@ def _unknown_matches(quality: Quality) -> list[str]:
     if not quality.unknown_match_row_count:
         return []
     note = (
-        f"an older version loaded {quality.unknown_match_row_count} rows and did not say whether a pattern matched "
-        "them, so that their cost is not counted as unmatched; load the month again"
+        f"an older version loaded {counted(quality.unknown_match_row_count, 'row')} and did not say whether a pattern "
+        "matched them, so that their cost is not counted as unmatched; load the month again"
     )
     return [note]
 

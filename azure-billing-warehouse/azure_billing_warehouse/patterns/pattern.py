@@ -39,7 +39,7 @@ class MalformedPatternError(OperatorError):
     """
 
     def __init__(self, row: int, column: str, value: object, fault: str) -> None:
-        super().__init__(f"Row {row} is no tracking pattern: {column} is {value!r}: {fault}.")
+        super().__init__(f"Row {row} is not a tracking pattern: {column} is {value!r}: {fault}.")
         self.row = row
         self.column = column
         self.value = value

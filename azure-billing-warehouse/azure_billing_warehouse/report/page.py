@@ -12,6 +12,7 @@ from azure_billing_warehouse.report.charts import Dot, Series, legend, stacked_b
 from azure_billing_warehouse.report.content import read_content
 from azure_billing_warehouse.schema.views import AMORTIZED_DETAIL
 from azure_billing_warehouse.tables import ACTUAL, with_dataset
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -75,8 +76,9 @@ def page(content: Content) -> str:
 def _amortized(content: Content) -> str:
     if not content.amortized_months:
         return ""
+    months = counted(content.amortized_months, "month")
     return (
-        f" They are actual costs; {AMORTIZED_DETAIL} has amortized ones too, of {content.amortized_months} months, "
+        f" They are actual costs; {AMORTIZED_DETAIL} has amortized ones too, of {months}, "
         "which are not in the figures and charts."
     )
 
@@ -237,7 +239,7 @@ def _size(snapshot: Snapshot) -> str:
     if snapshot.month_row is None:
         return ""
     seconds = (snapshot.month_row.completed_at - snapshot.month_row.started_at).total_seconds()
-    return f", {snapshot.month_row.row_count:,} rows in {seconds:,.0f} s"
+    return f", {counted(snapshot.month_row.row_count, 'row', ',')} in {seconds:,.0f} s"
 
 
 def _application(name: str | None) -> str:

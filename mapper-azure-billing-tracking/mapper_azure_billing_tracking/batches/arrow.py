@@ -97,14 +97,14 @@ class ArrowReader:
             most_rows: Rows of a batch; None for all in one.
 
         Raises:
-            BatchFileUnreadableError: It is no whole Arrow IPC file, or its rows don't say which month they belong to,
-                or their `unreadable` can't be read.
+            BatchFileUnreadableError: It is not a whole Arrow IPC file, or its rows don't say which month they belong
+                to, or their `unreadable` can't be read.
         """
         try:
             columns = pl.read_ipc(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise BatchFileUnreadableError(
-                f"{place} names {path}, which is no whole Arrow file: {' '.join(str(error).split())}."
+                f"{place} names {path}, which is not a whole Arrow file: {' '.join(str(error).split())}."
             ) from error
         where = f"{place}, file {path},"
         for part in columns.iter_slices(most_rows or max(columns.height, 1)):
@@ -150,8 +150,8 @@ class ArrowReader:
         )
         if unreadable := [names[key] for key in keys if typed[key].has_nulls()]:
             raise BatchFileUnreadableError(
-                f"{place} has rows without a readable {unreadable[0]}, hence without a month; for a tap that names it "
-                "otherwise there is the setting columns."
+                f"{place} has rows without a readable {unreadable[0]}, so they belong to no month; for a tap "
+                "with another name for it there is the setting columns."
             )
         return typed
 
@@ -182,7 +182,7 @@ def read_manifest(line: bytes, place: str) -> list[Path]:
     try:
         batch = _batch.decode(line)
     except msgspec.DecodeError as error:
-        raise InvalidInputLine(f"{place} is no BATCH that can be read: {error}.") from error
+        raise InvalidInputLine(f"{place} can't be read as a BATCH: {error}.") from error
     if batch.encoding.format != "arrow":
         raise InvalidInputLine(
             f"{place} is a BATCH of format {batch.encoding.format}; the mapper reads RECORDs, and files of format "
@@ -192,6 +192,6 @@ def read_manifest(line: bytes, place: str) -> list[Path]:
     for url in batch.manifest:
         parts = urlsplit(url)
         if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-            raise BatchFileUnreadableError(f"{place} names {url}, which is no file on this machine (file:///...).")
+            raise BatchFileUnreadableError(f"{place} names {url}, which is not a file on this machine (file:///...).")
         paths.append(Path(url2pathname(parts.path)))
     return paths

@@ -193,7 +193,7 @@ class RecordsReader:
                     column.append(None if raw is None else original_text(raw))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise MalformedRecordError(
-                    f"Line {usage.line_numbers[position]} of the input is no record that can be read: {error}."
+                    f"Line {usage.line_numbers[position]} of the input can't be read as a record: {error}."
                 ) from error
         texts = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
         return texts.rename({self._names[name]: given_text_name(name) for name in NUMBERS})
@@ -216,7 +216,7 @@ class RecordsReader:
             if typed[key].has_nulls():
                 position = typed[key].is_null().arg_true()[0]
                 raise MalformedRecordError(
-                    f"Line {usage.line_numbers[position]} of the input has no readable {names[key]}, hence no month; "
-                    "for a tap that names it otherwise there is the setting columns."
+                    f"Line {usage.line_numbers[position]} of the input has no readable {names[key]}, so it belongs "
+                    "to no month; for a tap with another name for it there is the setting columns."
                 )
         return typed

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from azure_billing_warehouse.errors import OperatorError
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.sdk import BatchMessage
 from mapper_azure_billing_tracking.singer.leftovers import OWNER, RUN_FOLDER, remove_dead_runs
 from mapper_azure_billing_tracking.singer.processes import Owner
@@ -118,7 +119,7 @@ class BatchFolder:
                 raise
         except (OSError, pl.exceptions.PolarsError) as error:
             raise BatchFileError(
-                f"A batch of {frame.height} rows can't be written to {self._directory}: {_reason(error)}."
+                f"A batch of {counted(frame.height, 'row')} can't be written to {self._directory}: {_reason(error)}."
             ) from error
         return BatchMessage(stream=table.table, encoding=encoding, manifest=[path.as_uri()])
 
@@ -150,15 +151,15 @@ class BatchFolder:
         target.register(sys.stdout.fileno(), 0)  # it reports a pipe without a reader unasked
         told = time.monotonic()
         logger.info(
-            "%d files of %.0f MB are not loaded yet: the mapper waits for the target.",
-            len(self._under_way),
+            "The mapper waits for the target, which has %s of %.0f MB to load.",
+            counted(len(self._under_way), "file"),
             self._undeleted() / _MB,
         )
         while (undeleted := self._undeleted()) > self._most:
             if target.poll(0):
                 raise OutputError(
-                    f"The target has gone, and {len(self._under_way)} files of {undeleted / _MB:.0f} MB are not "
-                    "loaded: see its log, and run again."
+                    f"The target has gone before it loaded {counted(len(self._under_way), 'file')} of "
+                    f"{undeleted / _MB:.0f} MB: see its log, and run again."
                 )
             if self._stopped.wait(_LOOK_AGAIN):
                 raise OutputError("The run was stopped while the mapper waited for the target.")

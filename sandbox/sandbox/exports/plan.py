@@ -78,7 +78,9 @@ class ExportOptions:
             raise ValueError("There is no run to write.")
         for run in self.runs:
             if not _RUN.fullmatch(run):
-                raise ValueError(f"The run {run!r} is no day of a month, none of +1 to +{_SECOND_RUNS}, and not daily.")
+                raise ValueError(
+                    f"The run {run!r} is not a day of a month, not one of +1 to +{_SECOND_RUNS}, and not daily."
+                )
         for trap in self.traps:
             name, month = parse_trap(trap)
             if name in CSV_TRAPS and self.file_format == "parquet":

@@ -67,7 +67,7 @@ def read_page(status: int, body: bytes, reader: RecordReader) -> Page:
             raise AnswerError(f"the answer has no list of records{f' ({said})' if said else ''}", again=True)
         entries = _read_entries(members.pop(_VALUE))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AnswerError(f"the answer is no page of usage details ({error})", again=True) from None
+        raise AnswerError(f"the answer is not a page of usage details ({error})", again=True) from None
     if said := _error_in(members):
         raise AnswerError(f"the answer has an error beside its records ({said})", again=True)
     return Page(reader.frame(entries), tuple(entry.id for entry in entries), _next_link(members), status)

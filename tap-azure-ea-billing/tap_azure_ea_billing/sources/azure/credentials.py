@@ -123,6 +123,6 @@ def _required(settings: CloudSettings, name: str) -> str:
 
 def _checked(secret: str, name: str) -> str:
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
-        message = f"Setting {where(name)} holds what can't be one: copy it again."
+        message = f"Setting {where(name)} doesn't hold a usable value: copy it again."
         raise CredentialError(message)
     return secret

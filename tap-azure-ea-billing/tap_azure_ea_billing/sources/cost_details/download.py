@@ -11,6 +11,7 @@ from typing_extensions import override
 from tap_azure_ea_billing.errors import OperatorError
 from tap_azure_ea_billing.sources.azure.answers import AnswerError
 from tap_azure_ea_billing.sources.http.session import BodyTooLargeError, BoundedSession
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,9 @@ def download(blob: Blob, path: Path, settings: CostDetailsSettings) -> requests.
     if status != requests.codes.ok:
         raise AnswerError(f"the storage answers with {said}")
     if received != blob.byte_count:
-        raise AnswerError(f"the file has {received} bytes, and the report says {blob.byte_count}", again=True)
+        raise AnswerError(
+            f"the file has {counted(received, 'byte')}, and the report says {blob.byte_count}", again=True
+        )
     return response
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tap_azure_ea_billing.sources.azure.answers import ASK, AnswerError, AzureError
 from tap_azure_ea_billing.sources.http.addresses import address
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from tap_azure_ea_billing.sources.http.addresses import Address
@@ -94,11 +95,12 @@ def _completed(result: _Result) -> Report:
     manifest = result.manifest or _Manifest()
     blobs = tuple(manifest.blobs or ())
     if manifest.blob_count not in {len(blobs), None if not blobs else len(blobs)}:
-        raise AnswerError(f"the report names {len(blobs)} files and says that it has {manifest.blob_count}")
+        raise AnswerError(f"the report names {counted(len(blobs), 'file')} and says that it has {manifest.blob_count}")
     size = sum(blob.byte_count for blob in blobs)
     if manifest.byte_count not in {size, None if not blobs else size}:
         raise AnswerError(
-            f"the files of the report have {size} bytes in all and it says that it has {manifest.byte_count}"
+            f"the files of the report have {counted(size, 'byte')} in all, "
+            f"and the report says that it has {manifest.byte_count}"
         )
     return Report(result.name, blobs, "" if blobs else "a report without files")
 

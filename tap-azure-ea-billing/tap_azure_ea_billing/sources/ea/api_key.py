@@ -19,6 +19,7 @@ from tap_azure_ea_billing.sources.secrets.found import (
     own_secret,
     where,
 )
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     import logging
@@ -92,10 +93,11 @@ class ApiKey:
         if self.expires_at <= now:
             message = f"The key of enrollment {enrollment_number} expired on {self.expires_at:%Y-%m-%d}: {renew}."
             raise CredentialError(message)
-        if self.expires_at - now < WARN_BEFORE:
+        left = self.expires_at - now
+        if left < WARN_BEFORE:
             return (
                 f"The key of enrollment {enrollment_number} expires on {self.expires_at:%Y-%m-%d}, "
-                f"in {self.days_left(now)} days: {renew}."
+                f"in {counted(left.days, 'day')}: {renew}."
             )
         return None
 

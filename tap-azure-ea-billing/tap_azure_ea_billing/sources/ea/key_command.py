@@ -24,6 +24,7 @@ from tap_azure_ea_billing.sources.ea.api_key import ApiKey, load_keys
 from tap_azure_ea_billing.sources.ea.client import EAClient
 from tap_azure_ea_billing.sources.secrets.found import CredentialError, encrypt, find_secret
 from tap_azure_ea_billing.sources.settings import ENVIRONMENT_PREFIX
+from tap_azure_ea_billing.wording import counted
 
 _DEFAULT_URL = AzureApiConfig.model_fields["api_url"].default
 
@@ -133,4 +134,4 @@ def _ask(settings: AzureApiConfig, key: ApiKey, number: str, now: datetime) -> s
     if page.kind is kinds.NOT_FOUND:
         message = f"The API has nothing at enrollment {number} for {month} (status 404): check the enrollment number."
         raise _Failure(message)
-    return f"works, {len(page.rows)} rows on the first page of {month}"
+    return f"works, {counted(len(page.rows), 'row')} on the first page of {month}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tap_azure_ea_billing.sources.ea import kinds
 from tap_azure_ea_billing.sources.ea.kinds import AnswerError
 from tap_azure_ea_billing.sources.ea.links import check_next_link
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from tap_azure_ea_billing.sources.ea.answers import Page
@@ -65,7 +66,7 @@ class Walk:
         self.followed.add(url)
         if page.next_link is None:
             if self.rows_before and not self.rows and not page.rows:
-                raise AnswerError(kinds.HAD_ROWS, f"{self.rows_before} rows")
+                raise AnswerError(kinds.HAD_ROWS, counted(self.rows_before, "row"))
             if self.doubt_empty and not self.rows and not page.rows:
                 self.doubt_empty = False
                 raise AnswerError(kinds.EMPTY_AT_FIRST)

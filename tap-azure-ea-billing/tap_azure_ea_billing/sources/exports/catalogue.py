@@ -100,7 +100,7 @@ class Catalogue:
             elif run.name not in self._named:
                 self._named.add(run.name)
                 self._logger.info(
-                    "The run %s has %s to %s, which is no month, nor one up to the day it ran: it is left out.",
+                    "The run %s has %s to %s, which is neither a month nor one up to the day it ran: it is left out.",
                     run.name,
                     run.first,
                     run.last,

@@ -108,7 +108,7 @@ def read_manifest(file: StoredFile, text: bytes) -> ExportRun | None:
     try:
         manifest: Any = _decode(text.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.DecodeError:
-        raise ManifestError(f"{file.name} is no JSON: it was cut short or changed.") from None
+        raise ManifestError(f"{file.name} is not JSON: it was cut short or changed.") from None
     try:
         if not isinstance(manifest, dict) or not manifest.keys() & {"manifestVersion", "blobs", "exportConfig"}:
             return None  # another product's

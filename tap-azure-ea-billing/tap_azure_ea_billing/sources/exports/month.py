@@ -14,6 +14,7 @@ from tap_azure_ea_billing.sources.files.names import COST_NAMES
 from tap_azure_ea_billing.sources.files.opened import opened
 from tap_azure_ea_billing.sources.files.sums import count_rows
 from tap_azure_ea_billing.sources.source import Absence, MonthTotal
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,8 +148,8 @@ class ExportMonth:
             self.total.pages += bool(rows)
             if part.rows is not None and rows != part.rows:
                 raise IncompleteError(
-                    f"{self._where}: {file.name} has {rows} rows, and the manifest says {part.rows}: the file or the "
-                    "manifest is damaged; run the export again."
+                    f"{self._where}: {file.name} has {counted(rows, 'row')}, and the manifest says {part.rows}: the "
+                    "file or the manifest is damaged; run the export again."
                 )
 
     def _found(self, part: Part, catalogue: Catalogue) -> StoredFile:
@@ -160,7 +161,7 @@ class ExportMonth:
             )
         if part.size is not None and file.size != part.size:
             raise MissingError(
-                f"{self._where}: {file.name} has {file.size} bytes, and the manifest says {part.size}: it was cut "
-                "short or replaced; copy the run again, or run the export again."
+                f"{self._where}: {file.name} has {counted(file.size, 'byte')}, and the manifest says {part.size}: it "
+                "was cut short or replaced; copy the run again, or run the export again."
             )
         return file

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from tap_azure_ea_billing.sources.files.errors import FileError
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,13 +118,14 @@ class CsvFile:
             rows = csv.reader(io.StringIO(records.decode(), newline=""), strict=True)
             for number, row in enumerate(rows, self.rows + 1):
                 if row and len(row) != len(self.header):
-                    return f"{self._name}: row {number} has {len(row)} fields, the header has {len(self.header)}."
+                    fields = counted(len(row), "field")
+                    return f"{self._name}: row {number} has {fields}, the header has {len(self.header)}."
         except UnicodeDecodeError as error:
             row_number = self.rows + 1 + records.count(b"\n", 0, error.start)
             return f"{self._name}: about row {row_number} there are bytes that are not UTF-8."
         except csv.Error:
             pass
-        return f"{self._name}: from row {self.rows + 1} on, the file is no well-formed CSV: a quote is out of place."
+        return f"{self._name}: from row {self.rows + 1} on, the file is not well-formed CSV: a quote is out of place."
 
 
 def _marked(records: bytes) -> tuple[bytes, int]:

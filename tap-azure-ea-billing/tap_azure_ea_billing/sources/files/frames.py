@@ -187,6 +187,6 @@ def _nothing_of(column: str, names: NameTable, file: str, header: Sequence[str])
     shown = ", ".join(header)
     shown = shown if len(shown) <= _SHOWN_OF_A_HEADER else f"{shown[:_SHOWN_OF_A_HEADER]} ..."
     return (
-        f"{file}: the header has no {what} column ({' or '.join(names.columns[column])}), so this is no file of "
+        f"{file}: the header has no {what} column ({' or '.join(names.columns[column])}), so this is not a file of "
         f"{names.dataset} rows; it has: {shown}."
     )

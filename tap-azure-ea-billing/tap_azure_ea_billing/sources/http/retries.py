@@ -8,6 +8,7 @@ import backoff
 import requests
 
 from tap_azure_ea_billing.errors import OperatorError
+from tap_azure_ea_billing.wording import counted
 
 if TYPE_CHECKING:
     import logging
@@ -76,7 +77,7 @@ class Retries:
         try:
             return repeated(function)()
         except TryAgainError as error:
-            message = f"Gave up after {self._tries} tries: {error}"
+            message = f"Gave up after {counted(self._tries, 'attempt')}: {error}"
             raise RunStoppedError(message) from None
 
     def _waits(self) -> Generator[float, Any, None]:
