@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,25 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
 
+_ADDED_COMMANDS = "azure_billing_warehouse.commands"
+
 
 class _Commands(click.Group):
-    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way."""
+    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way.
+
+    Packages that build on this one add commands by the entry point group `azure_billing_warehouse.commands`.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=_ADDED_COMMANDS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (command := super().get_command(ctx, cmd_name)) is not None:
+            return command
+        for added in entry_points(group=_ADDED_COMMANDS, name=cmd_name):
+            loaded: click.Command = added.load()
+            return loaded
+        return None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
