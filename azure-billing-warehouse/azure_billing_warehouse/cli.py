@@ -44,25 +44,26 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
 
-_ADDED_COMMANDS = "azure_billing_warehouse.commands"
 
+class _ExtendedGroup(click.Group):
+    """A group to which packages that build on this one, as the mapper does, add commands by entry points."""
 
-class _Commands(click.Group):
-    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way.
-
-    Packages that build on this one add commands by the entry point group `azure_billing_warehouse.commands`.
-    """
+    added = "azure_billing_warehouse.commands"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *entry_points(group=_ADDED_COMMANDS).names})
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.added).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (command := super().get_command(ctx, cmd_name)) is not None:
             return command
-        for added in entry_points(group=_ADDED_COMMANDS, name=cmd_name):
-            loaded: click.Command = added.load()
+        for entry in entry_points(group=self.added, name=cmd_name):
+            loaded: click.Command = entry.load()
             return loaded
         return None
+
+
+class _Commands(_ExtendedGroup):
+    """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
         try:
@@ -282,22 +283,33 @@ def encrypt_password(config: ClickHouseConfig) -> None:
         raise OperatorError(str(error)) from error
 
 
-@main.group()
+class _PatternCommands(_ExtendedGroup):
+    added = "azure_billing_warehouse.patterns_commands"
+
+
+@main.group(cls=_PatternCommands)
 def patterns() -> None:
-    """Import and list the tracking patterns (table d_application_tag)."""
+    """Import, export and try out the tracking patterns (table d_application_tag)."""
 
 
 @patterns.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only show the rows and costs that would change their application.")
 @click.pass_obj
-def import_patterns(config: ClickHouseConfig, file: Path) -> None:
+def import_patterns(config: ClickHouseConfig, file: Path, *, dry_run: bool) -> None:
     """Replace the patterns with those in FILE, a CSV with the columns id and resource_tracking.
 
-    Cells are separated by commas, semicolons or tabs. Database and table are made if they are missing.
+    Cells are separated by commas, semicolons or tabs. Database and table are made if they are missing. Months that are
+    loaded already keep their applications until `retrack`.
     """
     found = read_patterns(file)
     for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
+    if dry_run:
+        for entry in entry_points(group="azure_billing_warehouse.tracking", name="show_moves"):
+            entry.load()(config, found)
+            return
+        raise WarehouseError("--dry-run tracks the resources again: install mapper-azure-billing-tracking beside this.")
     application_tags.import_patterns(config, found)
     click.echo(f"{config.database}.{application_tags.TABLE} holds {counted(len(found), 'pattern')}.")
 
@@ -307,3 +319,16 @@ def import_patterns(config: ClickHouseConfig, file: Path) -> None:
 def list_patterns(config: ClickHouseConfig) -> None:
     """Print id and pattern of every row, as CSV for `import` or a spreadsheet: no cell begins like a formula."""
     click.echo(pattern_csv(application_tags.list_patterns(config)), nl=False)
+
+
+@patterns.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.pass_obj
+def export_patterns(config: ClickHouseConfig, file: Path) -> None:
+    """Write the patterns to FILE as `import` reads them."""
+    rows = application_tags.list_patterns(config)
+    try:
+        file.write_text(pattern_csv(rows), encoding="utf-8", newline="")
+    except OSError as error:
+        raise WarehouseError(f"{file} can't be written: {error.strerror}.") from error
+    click.echo(f"{len(rows)} patterns are in {file}.")

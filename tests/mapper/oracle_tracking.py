@@ -67,7 +67,7 @@ class Tracking:
 
 
 def track(row: Row, patterns: Patterns) -> Tracking | None:
-    """R16: which application pays. Fills `resource_tracking`, `match_level` and `match_count`; None for a rejected row."""
+    """R16: which application pays. Fills the three columns of the staged row; None for a rejected one."""
     if row.staged is None:
         return None
     last_segment = r12_last_segment(row.staged["instance_id"])

@@ -25,9 +25,9 @@ from azure_billing_warehouse.clickhouse import connect
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.patterns.pattern import Pattern
 from azure_billing_warehouse.schema.create import ensure_tables
+from mapper_azure_billing_tracking.allocation import retrack as months
+from mapper_azure_billing_tracking.allocation.retrack import RetrackedMonth, retrack
 from mapper_azure_billing_tracking.load_guard import LoadRefusedError
-from mapper_azure_billing_tracking.retrack import months
-from mapper_azure_billing_tracking.retrack.months import RetrackedMonth, retrack
 from sandbox.bill.generator import Bill, example_patterns
 
 if TYPE_CHECKING:

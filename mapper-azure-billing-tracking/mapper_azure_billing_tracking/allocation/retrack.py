@@ -25,9 +25,7 @@ from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, create_everywhere, literal, on_cluster, qualified
 from azure_billing_warehouse.schema.views import MONTHS, SNAPSHOTS
 from azure_billing_warehouse.tables import AzureBillingDetail, BillingIssue, BillingMonth, SnapshotClaim, TaggingAudit
-from mapper_azure_billing_tracking.config import ProcessingConfig
-from mapper_azure_billing_tracking.load_guard import LoadGuard
-from mapper_azure_billing_tracking.retrack.resources import (
+from mapper_azure_billing_tracking.allocation.resources import (
     RESOURCE,
     TRACKED,
     Move,
@@ -37,6 +35,8 @@ from mapper_azure_billing_tracking.retrack.resources import (
     read_resources,
     track,
 )
+from mapper_azure_billing_tracking.config import ProcessingConfig
+from mapper_azure_billing_tracking.load_guard import LoadGuard
 from mapper_azure_billing_tracking.rules.audit import audit_of_resources
 from mapper_azure_billing_tracking.rules.tracking import ResourceTrackingEngine
 from mapper_azure_billing_tracking.tallies import SnapshotKey

@@ -24,6 +24,12 @@ RESOURCE = ("instance_id", "resource_group", "subscription_guid")
 TRACKED = ("resource_tracking", "match_level", "match_count")
 """The columns of a usage row that tracking fills."""
 _NEW = "new."
+ARROW_SETTINGS = {
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_low_cardinality_as_dictionary": 0,
+    "output_format_arrow_compression_method": "none",
+}
+"""What makes ClickHouse write Arrow that Polars reads as texts and numbers."""
 
 
 class Move(NamedTuple):
@@ -60,11 +66,7 @@ def read_resources(client: Client, config: ClickHouseConfig, partition_id: str) 
         f"min(row_number) AS first_row_number FROM {qualified(config, AzureBillingDetail.table)} FINAL "
         f"WHERE _partition_id = {literal(partition_id)} GROUP BY {names} ORDER BY first_row_number",
         fmt="ArrowStream",
-        settings={
-            "output_format_arrow_string_as_string": 1,
-            "output_format_arrow_low_cardinality_as_dictionary": 0,
-            "output_format_arrow_compression_method": "none",
-        },
+        settings=ARROW_SETTINGS,
     )
     return pl.read_ipc_stream(answer)
 
@@ -79,12 +81,17 @@ def track(resources: pl.DataFrame, engine: ResourceTrackingEngine) -> pl.DataFra
     Returns:
         The same rows with `new_name` of each of `TRACKED`, the last segment, and what the audit needs.
     """
-    named = resources.with_columns(
-        last_segment(),
-        *(pl.col(name).alias(column) for name, column in zip(RESOURCE[1:], list(LEVELS.values())[1:], strict=True)),
-    )
+    named = with_levels(resources)
     found = engine.track(named.select(*LEVELS.values())).rename({name: new_name(name) for name in TRACKED})
     return named.join(found, on=list(LEVELS.values()), how="left", nulls_equal=True, maintain_order="left")
+
+
+def with_levels(resources: pl.DataFrame) -> pl.DataFrame:
+    """Return resources with the columns that patterns are compared with: those of `LEVELS`."""
+    _, *others = LEVELS.values()
+    return resources.with_columns(
+        last_segment(), *(pl.col(name).alias(column) for name, column in zip(RESOURCE[1:], others, strict=True))
+    )
 
 
 def is_tracked_anew(tracked: pl.DataFrame) -> bool:
