@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
+from azure_billing_warehouse.check.notify import post_verdict
 from azure_billing_warehouse.check.table import render
 from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.check.verdict import merge
@@ -164,9 +165,16 @@ def create(config: ClickHouseConfig, *, only_print: bool, compatible_view: str |
     "--format", "output", type=click.Choice(["table", "json"]), default="table", help="For people or machines."
 )
 @month_option("--since", help="First month to check; all without it.")
+@click.option(
+    "--notify",
+    metavar="URL",
+    envvar="AZURE_BILLING_NOTIFY_URL",
+    show_envvar=True,
+    help="Address to which the verdict is sent as JSON by POST; whether it arrives doesn't change the exit code.",
+)
 @expectations
 @click.pass_context
-def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations) -> None:
+def check(ctx: click.Context, output: str, since: dt.date | None, notify: str | None, expected: Expectations) -> None:
     """Check for each month whether what Azure billed is in the tables, to the row and the cost.
 
     Every month from the first to the current one is expected of each enrollment and dataset. A month that lost most of
@@ -180,6 +188,8 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
         raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
     click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
     sys.stdout.flush()
+    if notify and (fault := post_verdict(notify, result)):
+        click.echo(f"Warning: {fault}", err=True)
     merge(ctx.obj)
     ctx.exit(0 if result.status == "ok" else 1)
 
