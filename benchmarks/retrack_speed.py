@@ -47,9 +47,9 @@ def load_sample(config: ClickHouseConfig, folder: Path) -> None:
             f'{{"output": "arrow", "batch_directory": "{folder / "batches"}", '
             f'"patterns": {{"source": "csv", "path": "{patterns}"}}}}'
         )
-        tap = [PROGRAMS / "tap-azure-ea-billing", "--config=ENV"]
+        tap = [str(PROGRAMS / "tap-azure-ea-billing"), "--config=ENV"]
         lines = subprocess.run(tap, env=environment, check=True, capture_output=True).stdout
-        mapper = [PROGRAMS / "mapper-azure-billing-tracking", "--config", settings]
+        mapper = [str(PROGRAMS / "mapper-azure-billing-tracking"), f"--config={settings}"]
         subprocess.run(mapper, input=lines, check=True, capture_output=True)
     with connect(config) as client:
         for path in sorted((folder / "batches").glob("*/*.arrow")):
@@ -102,7 +102,7 @@ def main() -> None:
             }
             for title, options in (("dry run", ["--dry-run"]), ("retrack", []), ("nothing to change", [])):
                 before, ours, started = cpu(clickhouse), cpu(psutil.Process()), time.perf_counter()
-                command = [PROGRAMS / "azure-billing-warehouse", "retrack", *options]
+                command = [str(PROGRAMS / "azure-billing-warehouse"), "retrack", *options]
                 said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
                 print(
                     f"{title:<20} {rows:>9,} rows  {time.perf_counter() - started:6.1f} s; CPU: command "

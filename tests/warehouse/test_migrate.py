@@ -175,11 +175,13 @@ def test_a_migrated_month_equals_a_fresh_load_of_the_same_rows(
     texts = ", tags_text, additional_info_text" if objects == "JSON" else ""
     key = "enrollment_number, snapshot_at"
     apart = {
-        "azure_billing_detail": f"{key}, row_number, create_at, match_level, billing_currency{texts}",
+        "azure_billing_detail": f"{key}, row_number, create_at, match_level, match_count, application, is_conflict, "
+        f"billing_currency{texts}",
         "azure_billing_issue": f"{key}, row_number, record, value",
         "azure_billing_month": f"{key}, source, page_count, started_at, completed_at, audit_count, run_id, "
         "counted_row_count, counted_partition_id, counted_at, partition_id",
-        "focus_cost_and_usage": f"BillingAccountId, BillingCurrency{', Tags' if texts else ''}",
+        "focus_cost_and_usage": "BillingAccountId, BillingCurrency, x_Application, x_MatchLevel, x_MatchCount, "
+        f"x_IsConflict{', Tags' if texts else ''}",
     }
     for view, without in apart.items():
         account = "BillingAccountId" if view.startswith("focus") else "enrollment_number"
