@@ -147,8 +147,8 @@ def test_the_commands_show_what_a_pattern_would_do(warehouse: Warehouse, command
     assert "would take  (no pattern) -> LEDGER: 2 rows, cost 7.50" in tried
     assert said("unused").splitlines() == [
         "NOBODY: matches nothing",
-        "ROLL: matches 1 rows, which go to PAYROLL",
-        "2 of 3 patterns are not used.",
+        "ROLL: matches 1 row, which go to PAYROLL",
+        "2 of 3 patterns decide for no row.",
     ]
     assert said("suggest").startswith("ledger: cost 7.50, 2 resources (in names), such as /x/vm-ledger")
     exported = tmp_path / "patterns.csv"
@@ -158,5 +158,5 @@ def test_the_commands_show_what_a_pattern_would_do(warehouse: Warehouse, command
     before = said("list")
     tried = said("import", "--dry-run", str(exported))
     assert "(no pattern) -> LEDGER: 2 rows, cost 7.50" in tried
-    assert "PAYROLL -> (no pattern): 1 rows, cost 10.00" in tried
+    assert "PAYROLL -> (no pattern): 1 row, cost 10.00" in tried
     assert said("list") == before

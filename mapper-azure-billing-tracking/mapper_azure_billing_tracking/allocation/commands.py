@@ -10,6 +10,7 @@ from azure_billing_warehouse.cli_options import month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.patterns.pattern import Pattern
+from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.allocation.pattern_trials import read_published_resources, suggest, trial, unused
 from mapper_azure_billing_tracking.allocation.retrack import retrack as retrack_months
 
@@ -74,7 +75,7 @@ def test_patterns(config: ClickHouseConfig, texts: tuple[str, ...], number: int 
             raise click.BadParameter("a pattern is not blank", param_hint="TEXT")
         match = trial(resources, patterns, Pattern(last if number is None else number, text))
         click.echo(
-            f"{match.text}: {match.resource_count:,} resources, {match.row_count:,} rows, "
+            f"{match.text}: {counted(match.resource_count, 'resource', ',')}, {counted(match.row_count, 'row', ',')}, "
             f"cost {sum(match.months.values()):,.2f}"
         )
         for month, cost in match.months.items():
@@ -96,9 +97,9 @@ def unused_patterns(config: ClickHouseConfig, since: dt.date | None) -> None:
     patterns = _todays(config)
     found = unused(_published(config, since), patterns)
     for pattern in found:
-        why = f"matches {pattern.row_count:,} rows, which go to {_few(pattern.beaten_by)}"
+        why = f"matches {counted(pattern.row_count, 'row', ',')}, which go to {_few(pattern.beaten_by)}"
         click.echo(f"{pattern.pattern}: {why if pattern.row_count else 'matches nothing'}")
-    click.echo(f"{len(found)} of {len(patterns)} patterns are not used.")
+    click.echo(f"{len(found)} of {counted(len(patterns), 'pattern')} decide for no row.")
 
 
 @click.command("suggest")
@@ -110,8 +111,9 @@ def suggest_patterns(config: ClickHouseConfig, most: int, since: dt.date | None)
     patterns = _todays(config, required=False)
     suggestions = list(suggest(_published(config, since, with_tags=True), patterns, most))
     for suggestion in suggestions:
+        resources = counted(suggestion.resource_count, "resource", ",")
         click.echo(
-            f"{suggestion.word}: cost {suggestion.extended_cost:,.2f}, {suggestion.resource_count:,} resources "
+            f"{suggestion.word}: cost {suggestion.extended_cost:,.2f}, {resources} "
             f"(in {', '.join(suggestion.found_in)}), such as {', '.join(suggestion.examples)}"
         )
     if not suggestions:
@@ -145,10 +147,11 @@ def _line(month: RetrackedMonth, *, dry_run: bool) -> str:
         outcome = "unchanged"
     else:
         moved = sum(move.row_count for move in month.moves)
-        outcome = f"{moved:,} of {month.row_count:,} rows {'would change' if dry_run else 'changed'} their application"
+        change = "would change application" if dry_run else "changed application"
+        outcome = f"{moved:,} of {counted(month.row_count, 'row', ',')} {change}"
     return f"{month.snapshot.name}: {outcome}"
 
 
 def _move(move: Move) -> str:
     before, after = move.before or _NONE, move.after or _NONE
-    return f"  {before} -> {after}: {move.row_count:,} rows, cost {move.extended_cost:,.2f}"
+    return f"  {before} -> {after}: {counted(move.row_count, 'row', ',')}, cost {move.extended_cost:,.2f}"
