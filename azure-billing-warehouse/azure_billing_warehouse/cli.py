@@ -8,12 +8,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
+from azure_billing_warehouse.check.notify import post_verdict
 from azure_billing_warehouse.check.table import render
 from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.check.verdict import merge
@@ -44,7 +46,24 @@ if TYPE_CHECKING:
 _DEFAULTS = {name: field.default for name, field in ClickHouseConfig.model_fields.items()}
 
 
-class _Commands(click.Group):
+class _ExtendedGroup(click.Group):
+    """A group to which packages that build on this one, as the mapper does, add commands by entry points."""
+
+    added = "azure_billing_warehouse.commands"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.added).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (command := super().get_command(ctx, cmd_name)) is not None:
+            return command
+        for entry in entry_points(group=self.added, name=cmd_name):
+            loaded: click.Command = entry.load()
+            return loaded
+        return None
+
+
+class _Commands(_ExtendedGroup):
     """A group whose commands end with exit code 2 and a sentence when ClickHouse is in the way."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
@@ -146,9 +165,16 @@ def create(config: ClickHouseConfig, *, only_print: bool, compatible_view: str |
     "--format", "output", type=click.Choice(["table", "json"]), default="table", help="For people or machines."
 )
 @month_option("--since", help="First month to check; all without it.")
+@click.option(
+    "--notify",
+    metavar="URL",
+    envvar="AZURE_BILLING_NOTIFY_URL",
+    show_envvar=True,
+    help="Address to which the verdict is sent as JSON by POST; whether it arrives doesn't change the exit code.",
+)
 @expectations
 @click.pass_context
-def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expectations) -> None:
+def check(ctx: click.Context, output: str, since: dt.date | None, notify: str | None, expected: Expectations) -> None:
     """Check for each month whether what Azure billed is in the tables, to the row and the cost.
 
     Every month from the first to the current one is expected of each enrollment and dataset. A month that lost most of
@@ -162,6 +188,8 @@ def check(ctx: click.Context, output: str, since: dt.date | None, expected: Expe
         raise WarehouseError("There is no month to check: nothing was loaded yet, or not since the month asked for.")
     click.echo(result.model_dump_json(indent=2) if output == "json" else render(result))
     sys.stdout.flush()
+    if notify and (fault := post_verdict(notify, result)):
+        click.echo(f"Warning: {fault}", err=True)
     merge(ctx.obj)
     ctx.exit(0 if result.status == "ok" else 1)
 
@@ -265,22 +293,33 @@ def encrypt_password(config: ClickHouseConfig) -> None:
         raise OperatorError(str(error)) from error
 
 
-@main.group()
+class _PatternCommands(_ExtendedGroup):
+    added = "azure_billing_warehouse.patterns_commands"
+
+
+@main.group(cls=_PatternCommands)
 def patterns() -> None:
-    """Import and list the tracking patterns (table d_application_tag)."""
+    """Import, export and try out the tracking patterns (table d_application_tag)."""
 
 
 @patterns.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only show the rows and costs that would change their application.")
 @click.pass_obj
-def import_patterns(config: ClickHouseConfig, file: Path) -> None:
+def import_patterns(config: ClickHouseConfig, file: Path, *, dry_run: bool) -> None:
     """Replace the patterns with those in FILE, a CSV with the columns id and resource_tracking.
 
-    Cells are separated by commas, semicolons or tabs. Database and table are made if they are missing.
+    Cells are separated by commas, semicolons or tabs. Database and table are made if they are missing. Months that are
+    loaded already keep their applications until `retrack`.
     """
     found = read_patterns(file)
     for line in describe(find_oddities(found)):
         click.echo(f"Note: {line}", err=True)
+    if dry_run:
+        for entry in entry_points(group="azure_billing_warehouse.tracking", name="show_moves"):
+            entry.load()(config, found)
+            return
+        raise WarehouseError("--dry-run tracks the resources again: install mapper-azure-billing-tracking beside this.")
     application_tags.import_patterns(config, found)
     click.echo(f"{config.database}.{application_tags.TABLE} holds {counted(len(found), 'pattern')}.")
 
@@ -290,3 +329,16 @@ def import_patterns(config: ClickHouseConfig, file: Path) -> None:
 def list_patterns(config: ClickHouseConfig) -> None:
     """Print id and pattern of every row, as CSV for `import` or a spreadsheet: no cell begins like a formula."""
     click.echo(pattern_csv(application_tags.list_patterns(config)), nl=False)
+
+
+@patterns.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.pass_obj
+def export_patterns(config: ClickHouseConfig, file: Path) -> None:
+    """Write the patterns to FILE as `import` reads them."""
+    rows = application_tags.list_patterns(config)
+    try:
+        file.write_text(pattern_csv(rows), encoding="utf-8", newline="")
+    except OSError as error:
+        raise WarehouseError(f"{file} can't be written: {error.strerror}.") from error
+    click.echo(f"{len(rows)} patterns are in {file}.")

@@ -67,6 +67,13 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         callback=_months,
         help="Month that may lose more than that. May be repeated, or be a list with commas.",
     )
+    @_percent("--max-unallocated", "AZURE_BILLING_MAX_UNALLOCATED", "Percent of a month's cost without an application.")
+    @_percent("--max-rejected", "AZURE_BILLING_MAX_REJECTED", "Percent of a month's rows that may be rejected.")
+    @_percent(
+        "--max-change",
+        "AZURE_BILLING_MAX_CHANGE",
+        "Percent by which a closed month's cost may differ from that of the month before.",
+    )
     @click.option(
         "--enrollment",
         "enrollments",
@@ -83,12 +90,48 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         max_fall: float,
         accept_fall: frozenset[dt.date],
         enrollments: tuple[str, ...],
+        max_unallocated: float | None,
+        max_rejected: float | None,
+        max_change: float | None,
         **options: Any,  # noqa: ANN401 - likewise
     ) -> None:
-        expected = Expectations(first_month, last_month, max_age, max_fall, accept_fall, frozenset(enrollments))
+        expected = Expectations(
+            first_month,
+            last_month,
+            max_age,
+            max_fall,
+            accept_fall,
+            frozenset(enrollments),
+            max_unallocated,
+            max_rejected,
+            max_change,
+        )
         command(*arguments, expected=expected, **options)
 
     return with_expectations
+
+
+def _percent(name: str, variable: str, help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        name,
+        metavar="PERCENT",
+        envvar=variable,
+        show_envvar=True,
+        callback=_threshold,
+        help=f"{help_text} Any without it.",
+    )
+
+
+def _threshold(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None or not text.strip():
+        return None
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = math.nan
+    if not percent >= 0 or math.isinf(percent):
+        raise click.BadParameter(f"{text} is not a percentage such as 10%", param=parameter)
+    return percent
 
 
 def _month(_: click.Context, parameter: click.Parameter, text: str | None) -> dt.date | None:

@@ -202,6 +202,10 @@ class AzureBillingDetail(BillTable):
         description="Level that a pattern matched: last_segment, resource_group or subscription; null: none did (R16). "
         "unknown: the row was migrated, or loaded by a version without this column."
     )
+    match_count: Integer = Field(
+        description="Distinct patterns that matched, over all levels; more than one is a conflict. "
+        "Null: the row was loaded by a version without this column."
+    )
     dataset: DatasetText = Field(description=_DATASET)
     pricing_model: SourceText = Field(description="OnDemand, Reservation, SavingsPlan or Spot (PricingModel).")
     frequency: SourceText = Field(description="UsageBased, OneTime or Recurring (Frequency).")

@@ -35,13 +35,14 @@ PIPELINE = ("tap-azure-ea-billing", "mapper", "target-clickhouse")
 
 QUERIES = {
     "Cost by month and application (before tax, the ten largest)": """
-        SELECT billing_month, resource_tracking AS application, count() AS rows, round(sum(extended_cost), 2) AS cost
+        SELECT billing_month, ifNull(application, '(none)') AS of_application, count() AS rows,
+               round(sum(extended_cost), 2) AS cost
         FROM azure_billing_detail
-        GROUP BY billing_month, application ORDER BY billing_month, cost DESC LIMIT 10 BY billing_month""",
+        GROUP BY billing_month, of_application ORDER BY billing_month, cost DESC LIMIT 10 BY billing_month""",
     "Unallocated: rows that no pattern matches are tracked to their own resource (the ten largest)": """
         SELECT resource_tracking AS resource, count() AS rows, round(sum(extended_cost), 2) AS cost
         FROM azure_billing_detail
-        WHERE match_level IS NULL
+        WHERE application IS NULL
         GROUP BY resource ORDER BY cost DESC LIMIT 10""",
     "Conflicts: resources that more than one pattern matches (the ten largest)": """
         SELECT last_segment AS resource, resource_group, selected_match, match_count, sum(row_count) AS rows,

@@ -90,7 +90,7 @@ class Row:
 
     Attributes:
         staged: the columns of stg_azure_billing_detail but `id` and `create_at`; None if the row is rejected.
-            `resource_tracking` and `match_level` are null until `oracle_tracking.track` has filled them.
+            `resource_tracking`, `match_level` and `match_count` are null until `oracle_tracking.track` has filled them.
         findings: in the order of the rules.
         extended_cost: the readable cost, of a rejected row too.
     """
@@ -331,7 +331,7 @@ def read_row(
     staged["vm_name"] = r14_vm_name(category, staged["resource_name"])
     for column in ("service_info1", "service_info2"):
         staged[column] = r15_service_info(record.get(column))
-    staged["resource_tracking"] = staged["match_level"] = None
+    staged["resource_tracking"] = staged["match_level"] = staged["match_count"] = None
 
     row.staged = None if row.rejected else staged
     return row

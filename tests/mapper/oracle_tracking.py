@@ -67,7 +67,7 @@ class Tracking:
 
 
 def track(row: Row, patterns: Patterns) -> Tracking | None:
-    """R16: which application pays. Fills `resource_tracking` and `match_level`; None for a rejected row."""
+    """R16: which application pays. Fills the three columns of the staged row; None for a rejected one."""
     if row.staged is None:
         return None
     last_segment = r12_last_segment(row.staged["instance_id"])
@@ -79,6 +79,7 @@ def track(row: Row, patterns: Patterns) -> Tracking | None:
     tracking = last_segment.upper() if selected is None else selected
     row.staged["resource_tracking"] = tracking
     row.staged["match_level"] = next((level for level, match in zip(LEVELS, matches, strict=True) if match), None)
+    row.staged["match_count"] = len(found[0] | found[1] | found[2])
     return Tracking(
         last_segment=last_segment,
         last_segment_match=matches[0],
@@ -86,7 +87,7 @@ def track(row: Row, patterns: Patterns) -> Tracking | None:
         subscription_match=matches[2],
         selected_match=selected,
         resource_tracking=tracking,
-        match_count=len(found[0] | found[1] | found[2]),
+        match_count=row.staged["match_count"],
         audited=sum(bool(level) for level in found) > 1 or any(len(level) > 1 for level in found),
     )
 

@@ -39,7 +39,7 @@ def test_a_staged_row_has_every_column_of_the_table_but_those_the_table_fills() 
     resource_tracking resource_name vm_name latest_resource_type newmonth sku cmdb_mapped_application_service
     ppm_billing_item ppm_id_owner ppm_io_cc subscription_id month day year consumed_quantity resource_rate
     extended_cost extended_cost_tax date month_date instance_id additional_info tags enrollment_number billing_month
-    snapshot_at row_number billing_currency charge_type extra tags_text additional_info_text match_level
+    snapshot_at row_number billing_currency charge_type extra tags_text additional_info_text match_level match_count
     dataset pricing_model frequency publisher_type publisher_name reservation_id reservation_name benefit_id
     benefit_name term unit_price payg_price part_number service_family product_order_id product_order_name
     billing_profile_id billing_profile_name invoice_section_id invoice_section_name invoice_id exchange_rate

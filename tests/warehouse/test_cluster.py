@@ -103,7 +103,7 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
     import_patterns(config, [Pattern(2, "vm1")])
     assert list_patterns(config) == [("2", "vm1")]
 
-    guard = LoadGuard(config, ProcessingConfig(output="arrow"), now=lambda: SECOND)
+    guard = LoadGuard(config, ProcessingConfig(output="arrow"))
     guard.claim([SnapshotKey(ENROLLMENT, ACTUAL, AUGUST, SECOND)])
     for snapshot in (FIRST, SECOND):
         on_cluster.load([1.5, 2.5], snapshot=snapshot)

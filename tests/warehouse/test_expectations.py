@@ -317,6 +317,9 @@ def test_the_report_shows_costs_that_a_table_holds_as_decimals(new_warehouse: Wa
         ("--max-age=-2d", "-2d is not an age such as 36h or 2d"),
         ("--max-fall=101", "101"),
         ("--max-fall=nan", "this is not a number"),
+        ("--max-unallocated=lots", "lots is not a percentage such as 10%"),
+        ("--max-change=-1%", "-1% is not a percentage such as 10%"),
+        ("--max-rejected=nan", "nan is not a percentage such as 10%"),
         ("--accept-fall=August", "August is not a month such as 2026-08"),
     ],
 )

@@ -175,11 +175,13 @@ def test_a_migrated_month_equals_a_fresh_load_of_the_same_rows(
     texts = ", tags_text, additional_info_text" if objects == "JSON" else ""
     key = "enrollment_number, snapshot_at"
     apart = {
-        "azure_billing_detail": f"{key}, row_number, create_at, match_level, billing_currency{texts}",
+        "azure_billing_detail": f"{key}, row_number, create_at, match_level, match_count, application, is_conflict, "
+        f"billing_currency{texts}",
         "azure_billing_issue": f"{key}, row_number, record, value",
         "azure_billing_month": f"{key}, source, page_count, started_at, completed_at, audit_count, run_id, "
         "counted_row_count, counted_partition_id, counted_at, partition_id",
-        "focus_cost_and_usage": f"BillingAccountId, BillingCurrency{', Tags' if texts else ''}",
+        "focus_cost_and_usage": "BillingAccountId, BillingCurrency, x_Application, x_MatchLevel, x_MatchCount, "
+        f"x_IsConflict{', Tags' if texts else ''}",
     }
     for view, without in apart.items():
         account = "BillingAccountId" if view.startswith("focus") else "enrollment_number"
@@ -283,17 +285,17 @@ def test_a_dry_run_needs_no_tables_writes_nothing_and_says_what_a_run_says(
     aside = "stg_azure_billing_detail_before"
     told = [line.replace("would be migrated", "migrated").replace(aside[:-7], aside) for line in told]
     assert told == done[:-1]
-    assert any("R7 rejects 1 rows at a cost of 2.000000 (no instance id)" in line for line in done)
+    assert any("R7 rejects 1 row at a cost of 2.000000 (no instance id)" in line for line in done)
 
 
 def test_rows_without_a_month_are_named_with_their_cost_and_where_they_are(warehouse: Warehouse) -> None:
     make_old(warehouse, [row(1.0), row(8.5, None), row(4.0, None, month_date="2026-08-01"), row(None)])
     said = "\n".join(run(warehouse))
-    assert "1 rows at a cost of 8.500000 have no date" in said
+    assert "1 row at a cost of 8.500000, without a date" in said
     query = said[said.index("SELECT * FROM") :].splitlines()[0]
     assert [found["extended_cost"] for found in warehouse.query(query)] == [8.5]
-    assert "R1 rejects 1 rows at a cost of 4.000000 (no date)" in said
-    assert "R4 rejects 1 rows at a cost of 0.000000 (no cost that is a number)" in said
+    assert "R1 rejects 1 row at a cost of 4.000000 (no date)" in said
+    assert "R4 rejects 1 row at a cost of 0.000000 (no cost that is a number)" in said
     rejected = warehouse.query("SELECT * FROM azure_billing_issue WHERE rule = 'R1'")
     assert json.loads(rejected[0]["record"])["extended_cost"] == "4"
     assert shown(warehouse) == [("2026-08", 1.0)]
@@ -381,8 +383,8 @@ def test_the_cost_that_moves_to_another_application_is_told_by_application(wareh
     first = next(number for number, line in enumerate(said) if "to another application" in line)
     assert [line.strip() for line in said[first : first + 3]] == [
         "a load would track 2 rows to another application, with a cost of 5.500000:",
-        "PAYROLL -> VM-1: 1 rows, cost 5.000000",
-        "(none) -> OTHER: 1 rows, cost 0.500000",
+        "PAYROLL -> VM-1: 1 row, cost 5.000000",
+        "(none) -> OTHER: 1 row, cost 0.500000",
     ]
     kept = warehouse.query("SELECT resource_tracking AS a FROM azure_billing_detail ORDER BY extended_cost")
     assert [found["a"] for found in kept] == [None, "PAYROLL", "PAYROLL"]

@@ -133,7 +133,16 @@ def test_the_view_has_the_columns_of_the_table_in_its_order(warehouse: Warehouse
         [row["name"] for row in warehouse.query(f"DESCRIBE TABLE {name}")]
         for name in ("stg_azure_billing_detail", "azure_billing_detail")
     )
-    assert view == table
+    assert view == [*table, "application", "is_conflict"]
+
+
+def test_the_view_says_whose_cost_a_row_is_and_whether_patterns_compete(warehouse: Warehouse) -> None:
+    levels = ["last_segment", "resource_group", "subscription", None, "unknown"]
+    warehouse.load([1.0] * 5, match_level=levels, match_count=[1, 2, 3, 0, None], resource_tracking=list("ABCDE"))
+    found = warehouse.query("SELECT application, is_conflict FROM azure_billing_detail ORDER BY row_number")
+    assert [tuple(row.values()) for row in found] == [("A", 0), ("B", 1), ("C", 1), (None, 0), (None, None)]
+    focus = "SELECT x_Application, x_IsConflict FROM focus_cost_and_usage ORDER BY x_ResourceTracking"
+    assert [list(row.values()) for row in warehouse.query(focus)] == [list(row.values()) for row in found]
 
 
 def test_the_view_holds_with_the_settings_of_other_clients(warehouse: Warehouse) -> None:

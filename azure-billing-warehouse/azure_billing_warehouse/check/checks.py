@@ -7,6 +7,7 @@ Its number is its id in JSON and in the table, for alerts, and never changes; `d
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.check.expectations import Expectations
     from azure_billing_warehouse.check.ledger import MonthRow, Snapshot
 
+PIPELINE = "meltano run tap-azure-ea-billing mapper target-clickhouse"
+_CURES = {
+    "C2": "azure-billing-warehouse prune --future",
+    "C14": "azure-billing-warehouse check --accept-fall {month:%Y-%m}",
+    "C15": "azure-billing-warehouse check --accept-fall {month:%Y-%m}",
+    "C17": "azure-billing-warehouse retrack --since {month:%Y-%m}",
+    "C18": "azure-billing-warehouse report --since {month:%Y-%m}",
+    "C19": "azure-billing-warehouse report --since {month:%Y-%m}",
+}
+"""Check -> the command that mends what it found; all other checks of a month: load it again."""
 _CLOCK_SKEW = dt.timedelta(seconds=MAX_CLOCK_SKEW)
 
 
@@ -34,6 +45,8 @@ class Problem(BaseModel):
     check: str
     """Id of the check: C1, C2, ..."""
     text: str
+    cure: str
+    """The command that mends it, or shows what to mend."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +54,24 @@ class MonthFacts:
     """What was read about a month of an enrollment's dataset.
 
     Attributes:
+        billing_month: Its first day.
         snapshots: Every extraction of it, oldest first.
         newest: The one that is judged; None if there is none.
         published: The one that the views show, if any.
         expected: What is expected of the warehouse.
         now: The time of ClickHouse's clock.
+        unallocated_cost: Cost of the newest snapshot's rows that no pattern matched.
+        month_before: The published snapshot of the month before, if any.
     """
 
+    billing_month: dt.date
     snapshots: Sequence[Snapshot]
     newest: Snapshot | None
     published: Snapshot | None
     expected: Expectations
     now: dt.datetime
+    unallocated_cost: float = 0.0
+    month_before: Snapshot | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +90,20 @@ class EnrollmentFacts:
 def find_problems(facts: MonthFacts | EnrollmentFacts) -> list[Problem]:
     """Run every check of a month, or of an enrollment, in order."""
     if isinstance(facts, MonthFacts):
-        return [Problem(check=check_id(check), text=text) for check in MONTH_CHECKS for text in check(facts)]
-    return [Problem(check=check_id(check), text=text) for check in ENROLLMENT_CHECKS for text in check(facts)]
+        found = [(check_id(check), text) for check in MONTH_CHECKS for text in check(facts)]
+        return [Problem(check=check, text=text, cure=_cure(check, facts.billing_month)) for check, text in found]
+    return [
+        Problem(check=check_id(check), text=text, cure=PIPELINE) for check in ENROLLMENT_CHECKS for text in check(facts)
+    ]
+
+
+def _cure(check: str, month: dt.date) -> str:
+    """Return the command that mends what a check of a month found."""
+    if check in _CURES:
+        return _CURES[check].format(month=month)
+    name = f"{month:%Y-%m}"
+    variables = f"TAP_AZURE_EA_BILLING_START_DATE={name} TAP_AZURE_EA_BILLING_END_DATE={name}"
+    return f"{variables} {PIPELINE.replace('run', f'run --full-refresh --state-id-suffix={name}', 1)}"
 
 
 def check_id(check: Callable[..., object]) -> str:
@@ -209,6 +240,47 @@ def c15_cost_did_not_fall(month: MonthFacts) -> Iterator[str]:
             )
 
 
+def c17_cost_has_an_application(month: MonthFacts) -> Iterator[str]:
+    """With `--max-unallocated`, no more of the month's cost is without an application."""
+    most, newest = month.expected.max_unallocated, month.newest
+    if most is None or newest is None:
+        return
+    percent = _share(month.unallocated_cost, newest.extended_cost)
+    if percent > most:
+        yield (
+            f"a cost of {month.unallocated_cost:,.2f} has no application: {percent:.1f} %, {most:g} % are allowed; "
+            "`azure-billing-warehouse patterns suggest` says which patterns would help"
+        )
+
+
+def c18_rows_were_not_rejected(month: MonthFacts) -> Iterator[str]:
+    """With `--max-rejected`, no more of the month's rows were rejected."""
+    most = month.expected.max_rejected
+    for row, _ in _with_month_row(month):
+        percent = _share(row.rejected_row_count, row.row_count)
+        if most is not None and percent > most:
+            yield (
+                f"{row.rejected_row_count:,} of {row.row_count:,} rows were rejected: {percent:.1f} %, {most:g} % are "
+                "allowed; the view azure_billing_issue has their findings (severity = 'reject')"
+            )
+
+
+def c19_cost_is_like_the_month_before(month: MonthFacts) -> Iterator[str]:
+    """With `--max-change`, a closed month's cost differs from that of the month before by no more."""
+    most, published, before = month.expected.max_change, month.published, month.month_before
+    if most is None or published is None or before is None:
+        return
+    if published.billing_month >= month.now.date().replace(day=1):
+        return
+    percent = _share(abs(published.extended_cost - before.extended_cost), before.extended_cost)
+    if percent > most:
+        more_or_less = "more" if published.extended_cost > before.extended_cost else "less"
+        yield (
+            f"its cost of {published.extended_cost:,.2f} is {percent:.1f} % {more_or_less} than the "
+            f"{before.extended_cost:,.2f} of {before.billing_month:%Y-%m}, {most:g} % are allowed"
+        )
+
+
 def c16_newest_load_is_new_enough(enrollment: EnrollmentFacts) -> Iterator[str]:
     """With `--max-age`, the enrollment's dataset has a complete load that is no older."""
     age, max_age = enrollment.newest_load_age, enrollment.max_age
@@ -234,6 +306,9 @@ MONTH_CHECKS: tuple[Callable[[MonthFacts], Iterator[str]], ...] = (
     c13_rejected_cost_is_there,
     c14_rows_did_not_fall,
     c15_cost_did_not_fall,
+    c17_cost_has_an_application,
+    c18_rows_were_not_rejected,
+    c19_cost_is_like_the_month_before,
 )
 ENROLLMENT_CHECKS: tuple[Callable[[EnrollmentFacts], Iterator[str]], ...] = (c16_newest_load_is_new_enough,)
 CHECKS: tuple[Callable[..., Iterator[str]], ...] = (*MONTH_CHECKS, *ENROLLMENT_CHECKS)
@@ -276,6 +351,13 @@ def _acceptance(billed: dt.date) -> str:
 
 def _given_cost(row: MonthRow) -> Decimal:
     return row.extended_cost if row.extended_cost is not None else Decimal(0)
+
+
+def _share(part: float, whole: float) -> float:
+    """Return a part in percent of the whole; of nothing, or less, any part is infinitely much."""
+    if part <= 0:
+        return 0.0
+    return 100 * part / whole if whole > 0 else math.inf
 
 
 def _fall(before: Decimal | int, after: Decimal | int) -> float:

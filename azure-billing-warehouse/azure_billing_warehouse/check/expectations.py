@@ -27,6 +27,9 @@ class Expectations:
         max_fall: Percentage of its rows or cost that a month may lose from one extraction to a later one.
         accept_fall: Months that may lose more.
         enrollments: The enrollments that are checked, and must be there; all that are there if empty.
+        max_unallocated: Percentage of a month's cost that no pattern may match; any if None.
+        max_rejected: Percentage of a month's rows that may be rejected; any if None.
+        max_change: Percentage by which a closed month's cost may differ from the month before; any if None.
     """
 
     first_month: dt.date | None = None
@@ -35,6 +38,9 @@ class Expectations:
     max_fall: float = MAX_FALL
     accept_fall: frozenset[dt.date] = frozenset()
     enrollments: frozenset[str] = frozenset()
+    max_unallocated: float | None = None
+    max_rejected: float | None = None
+    max_change: float | None = None
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,12 @@ def _name(month: MonthCheck) -> tuple[str, str, str]:
 
 
 def _remarks(month: MonthCheck) -> Iterator[str]:
-    lines = [*map(_failure, month.problems), *(f"  note: {note}" for note in month.notes)]
+    cures = dict.fromkeys(problem.cure for problem in month.problems)
+    lines = [
+        *map(_failure, month.problems),
+        *(f"  to mend it: {cure}" for cure in cures),
+        *(f"  note: {note}" for note in month.notes),
+    ]
     if month.restatement:
         lines += list(_restated(month.restatement))
     if lines:

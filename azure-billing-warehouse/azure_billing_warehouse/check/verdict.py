@@ -19,7 +19,7 @@ from azure_billing_warehouse.tables import ACTUAL, MIGRATED
 from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
@@ -113,10 +113,11 @@ def check(
         absent = {(number, ACTUAL) for number in numbers - {number for number, _ in present}}
         chosen = sorted({found for found in present if found[0] in numbers} | absent)
         enrollments = [_check_enrollment(*found, known.get(found, Known()), expected, now) for found in chosen]
+        published = {snapshot.month_key: snapshot for snapshot in snapshots if snapshot.published}
         months = [
-            _check_month(client, config, list(group), expected=expected, now=now)
-            for (number, *_), group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.month_key)
-            if number in numbers
+            _check_month(client, config, list(group), published=published, expected=expected, now=now)
+            for key, group in itertools.groupby(snapshots, key=lambda snapshot: snapshot.month_key)
+            if key[0] in numbers
         ]
     months += _missing_months(enrollments, months, since, expected, now)
     months.sort(key=lambda month: (month.enrollment_number, month.dataset, month.billing_month))
@@ -180,14 +181,13 @@ def _missing_months(
 ) -> list[MonthCheck]:
     """Return a verdict for each expected month that has nothing."""
     present = {(month.enrollment_number, month.dataset, month.billing_month) for month in months}
-    nothing = MonthFacts(snapshots=[], newest=None, published=None, expected=expected, now=now)
     return [
         MonthCheck(
             enrollment_number=enrollment.enrollment_number,
             dataset=enrollment.dataset,
             billing_month=month,
             status="fails",
-            problems=find_problems(nothing),
+            problems=find_problems(MonthFacts(month, [], None, None, expected, now)),
             notes=[],
             snapshot=None,
             published_snapshot_at=None,
@@ -207,18 +207,24 @@ def _check_month(
     config: ClickHouseConfig,
     snapshots: Sequence[Snapshot],
     *,
+    published: Mapping[tuple[str, str, dt.date], Snapshot],
     expected: Expectations,
     now: dt.datetime,
 ) -> MonthCheck:
-    published = next((snapshot for snapshot in snapshots if snapshot.published), None)
-    newest = published if published and _is_overtaken(snapshots[-1], published) else snapshots[-1]
-    problems = find_problems(MonthFacts(snapshots, newest, published, expected, now))
+    number, dataset, billed = snapshots[0].month_key
+    shown = published.get((number, dataset, billed))
+    newest = shown if shown and _is_overtaken(snapshots[-1], shown) else snapshots[-1]
+    quality = read_quality(client, config, newest)
+    month_before = published.get((number, dataset, (billed - dt.timedelta(days=1)).replace(day=1)))
+    problems = find_problems(
+        MonthFacts(billed, snapshots, newest, shown, expected, now, quality.unmatched_extended_cost, month_before)
+    )
     notes = []
-    if published is None:
+    if shown is None:
         notes.append("no snapshot is complete: the view shows nothing of this month")
     else:
-        if published is not newest:
-            notes.append(f"the view shows the snapshot of {published.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
+        if shown is not newest:
+            notes.append(f"the view shows the snapshot of {shown.snapshot_at:%Y-%m-%d %H:%M:%S} UTC instead")
             notes += _broken_off(newest, now)
         if newest is not snapshots[-1]:
             notes.append(
@@ -227,8 +233,7 @@ def _check_month(
                 "--broken-off` drops them once they are an hour old"
             )
     complete = [snapshot for snapshot in snapshots if snapshot.complete]
-    quality = read_quality(client, config, newest)
-    notes += _migrated(newest) or _unknown_matches(quality)
+    notes += _migrated(newest, quality) or _unknown_matches(quality)
     before = complete[-2] if len(complete) > 1 else None
     staged = newest.month_row.staged_row_count if newest.month_row else newest.distinct_row_count
     return MonthCheck(
@@ -239,11 +244,11 @@ def _check_month(
         problems=problems,
         notes=notes,
         snapshot=newest,
-        published_snapshot_at=published.snapshot_at if published else None,
+        published_snapshot_at=shown.snapshot_at if shown else None,
         missing_row_count=max(0, staged - newest.distinct_row_count),
         redelivered_row_count=newest.delivered_row_count - newest.distinct_row_count,
         quality=quality,
-        restatement=_restatement(client, config, before, published) if before and published else None,
+        restatement=_restatement(client, config, before, shown) if before and shown else None,
     )
 
 
@@ -266,14 +271,16 @@ def _broken_off(newest: Snapshot, now: dt.datetime) -> Iterator[str]:
         )
 
 
-def _migrated(newest: Snapshot) -> list[str]:
+def _migrated(newest: Snapshot, quality: Quality) -> list[str]:
     row = newest.month_row
     if row is None or row.source != MIGRATED:
         return []
-    note = (
-        f"migrated from {row.run_id} and reconciled with what that had, not with the API; its applications are those "
-        "of that table, and no cost counts as unmatched"
-    )
+    note = f"migrated from {row.run_id} and reconciled with what that had, not with the API"
+    if quality.unknown_match_row_count:
+        note += (
+            "; its applications are those of that table, and no cost counts as unmatched before "
+            "`azure-billing-warehouse retrack`"
+        )
     return [note]
 
 
@@ -282,7 +289,7 @@ def _unknown_matches(quality: Quality) -> list[str]:
         return []
     note = (
         f"an older version loaded {counted(quality.unknown_match_row_count, 'row')} and did not say whether a pattern "
-        "matched them, so that their cost is not counted as unmatched; load the month again"
+        "matched them, so that their cost is not counted as unmatched; `azure-billing-warehouse retrack` finds out"
     )
     return [note]
 

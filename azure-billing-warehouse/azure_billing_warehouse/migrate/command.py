@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.migrate.migrate import Migration
 from azure_billing_warehouse.migrate.statements import REJECTING
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,8 @@ def migrate(config: ClickHouseConfig, request: Request) -> Iterator[str]:
         if not outcome.fate.startswith("skipped"):
             done, rows, cost = done + 1, rows + outcome.facts.row_count, cost + outcome.facts.extended_cost
     would = "would be migrated" if request.dry_run else "migrated"
-    yield f"Months {would}: {done}, with {rows:,} rows at a cost of {cost:,.6f}. {migration.old.shown} is unchanged."
+    total = f"{counted(rows, 'row', ',')} at a cost of {cost:,.6f}"
+    yield f"Months {would}: {done}, with {total}. {migration.old.shown} is unchanged."
     yield from _without_month(migration.without_month, migration)
     if done and not request.dry_run:
         yield "`azure-billing-warehouse check` reconciles them with what the table had."
@@ -47,12 +49,12 @@ def migrate(config: ClickHouseConfig, request: Request) -> Iterator[str]:
 def _month(outcome: MonthOutcome, table: str) -> Iterator[str]:
     facts = outcome.facts
     name = f"{facts.enrollment_number}  {facts.billing_month:%Y-%m}"
-    yield f"{name}  {facts.row_count:,} rows  cost {facts.extended_cost:,.6f}  {outcome.fate}"
+    yield f"{name}  {counted(facts.row_count, 'row', ',')}  cost {facts.extended_cost:,.6f}  {outcome.fate}"
     if outcome.fate.startswith("skipped"):
         return
     for rule, (rows, cost) in facts.rejected.items():
         yield (
-            f"  {rule} rejects {rows:,} rows at a cost of {cost:,.6f} ({REJECTING[rule]}): they are in "
+            f"  {rule} rejects {counted(rows, 'row', ',')} at a cost of {cost:,.6f} ({REJECTING[rule]}): they are in "
             "azure_billing_issue, whole, and not in azure_billing_detail"
         )
     if outcome.float32_error:
@@ -70,9 +72,10 @@ def _applications(moves: Sequence[Move]) -> Iterator[str]:
         return
     rows = sum(move.row_count for move in moves)
     cost = sum((abs(move.extended_cost) for move in moves), Decimal(0))
-    yield f"  a load would track {rows:,} rows to another application, with a cost of {cost:,.6f}:"
+    yield f"  a load would track {counted(rows, 'row', ',')} to another application, with a cost of {cost:,.6f}:"
     for move in moves[:_MOVES_SHOWN]:
-        yield f"    {move.old or '(none)'} -> {move.new}: {move.row_count:,} rows, cost {move.extended_cost:,.6f}"
+        moved = f"{counted(move.row_count, 'row', ',')}, cost {move.extended_cost:,.6f}"
+        yield f"    {move.old or '(none)'} -> {move.new}: {moved}"
     if more := moves[_MOVES_SHOWN:]:
         rest = sum((abs(move.extended_cost) for move in more), Decimal(0))
         yield f"    and {len(more)} more, with a cost of {rest:,.6f}"
@@ -82,6 +85,6 @@ def _without_month(found: Sequence[Facts], migration: Migration) -> Iterator[str
     if rows := sum(facts.row_count for facts in found):
         cost = sum((facts.extended_cost for facts in found), Decimal(0))
         yield (
-            f"{rows:,} rows at a cost of {cost:,.6f} have no date, so they are of no month and were left out: "
+            f"{counted(rows, 'row', ',')} at a cost of {cost:,.6f}, without a date and thus of no month, left out: "
             f"{migration.old.rows_without_month}"
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from clickhouse_connect.driver.binding import quote_identifier
 
 from azure_billing_warehouse.schema.ddl import is_in, literal, on_cluster, qualified
-from azure_billing_warehouse.schema.views import MONTHS, View, consistency, fingerprint
+from azure_billing_warehouse.schema.views import APPLICATION, IS_CONFLICT, MONTHS, View, consistency, fingerprint
 from azure_billing_warehouse.tables import ACTUAL, AzureBillingDetail
 
 if TYPE_CHECKING:
@@ -275,6 +275,7 @@ COLUMNS: dict[str, FocusColumn] = {
         "[Grouping by a tag](operations.md#grouping-by-a-tag)",
     ),
     "x_AccountName": FocusColumn("detail.account_name", "`account_name`"),
+    "x_Application": FocusColumn(APPLICATION.format(row="detail."), "`application`, null where no pattern matched"),
     "x_BillingProfileId": FocusColumn("detail.billing_profile_id", "`billing_profile_id`"),
     "x_BillingProfileName": FocusColumn("detail.billing_profile_name", "`billing_profile_name`"),
     "x_CostCenter": FocusColumn("detail.cost_center", "`cost_center`"),
@@ -282,6 +283,9 @@ COLUMNS: dict[str, FocusColumn] = {
     "x_DepartmentName": FocusColumn("detail.department_name", "`department_name`"),
     "x_InvoiceSectionId": FocusColumn("detail.invoice_section_id", "`invoice_section_id`"),
     "x_InvoiceSectionName": FocusColumn("detail.invoice_section_name", "`invoice_section_name`"),
+    "x_IsConflict": FocusColumn(IS_CONFLICT.format(row="detail."), "whether `match_count` is more than one"),
+    "x_MatchCount": FocusColumn("detail.match_count", "`match_count`, the patterns that matched"),
+    "x_MatchLevel": FocusColumn("detail.match_level", "`match_level`, where the application was found"),
     "x_PublisherCategory": FocusColumn("detail.publisher_type", "`publisher_type`"),
     "x_ResourceGroupName": FocusColumn("detail.resource_group", "`resource_group`"),
     "x_ResourceTracking": FocusColumn("detail.resource_tracking", "`resource_tracking`, the application that pays"),

@@ -62,6 +62,16 @@ _OF_SNAPSHOTS = {
 """The columns of azure_billing_snapshot and azure_billing_month that no table has."""
 
 
+APPLICATION = "if({row}match_level IN ('last_segment', 'resource_group', 'subscription'), {row}resource_tracking, NULL)"
+IS_CONFLICT = "{row}match_count > 1"
+"""Whose cost a usage row is, and whether that could be disputed, in SQL; `row` is '' or the row's name and a dot."""
+_ALLOCATION = {
+    "application": (APPLICATION, "The pattern that was selected, in upper case; null: none matched (R16)."),
+    "is_conflict": (IS_CONFLICT, "Whether more than one pattern matched; azure_tagging_audit names them."),
+}
+"""The columns of azure_billing_detail and azure_billing_amortized that no table has: SQL, description."""
+
+
 @dataclass(frozen=True)
 class View:
     """A view and what it says of itself.
@@ -108,6 +118,8 @@ def views(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHOT_KEY) 
     }
     of_key = f"({_KEY}) {is_in(config)} (SELECT {_KEY} FROM {qualified(config, MONTHS)})"
     of_snapshots = _descriptions(BillingMonth) | _OF_SNAPSHOTS
+    of_details = _descriptions(AzureBillingDetail) | {name: about for name, (_, about) in _ALLOCATION.items()}
+    allocation = {name: expression.format(row="") for name, (expression, _) in _ALLOCATION.items()}
     return [
         View(
             SNAPSHOTS,
@@ -123,17 +135,17 @@ def views(config: ClickHouseConfig, partition_by: Sequence[str] = SNAPSHOT_KEY) 
         ),
         View(
             DETAIL,
-            _published_rows(AzureBillingDetail, of_dataset[ACTUAL], config),
+            _published_rows(AzureBillingDetail, of_dataset[ACTUAL], config, allocation),
             "The bill, for reports: each usage row once, of the latest complete extraction of its month, at actual "
             "cost.",
-            _descriptions(AzureBillingDetail),
+            of_details,
         ),
         View(
             AMORTIZED_DETAIL,
-            _published_rows(AzureBillingDetail, of_dataset[AMORTIZED], config),
+            _published_rows(AzureBillingDetail, of_dataset[AMORTIZED], config, allocation),
             "The bill at amortized cost, the price of a commitment spread over its use: never add it to "
             "azure_billing_detail.",
-            _descriptions(AzureBillingDetail),
+            of_details,
         ),
         View(
             ISSUES,
@@ -237,8 +249,11 @@ def _published_months(config: ClickHouseConfig) -> str:
     return f"SELECT * FROM {qualified(config, SNAPSHOTS)} WHERE published"
 
 
-def _published_rows(model: type[BillTable], chosen: str, config: ClickHouseConfig) -> str:
-    columns = ", ".join(quote_identifier(column.name) for column in model.columns())
-    return f"""SELECT {columns}
+def _published_rows(
+    model: type[BillTable], chosen: str, config: ClickHouseConfig, computed: Mapping[str, str] | None = None
+) -> str:
+    columns = [quote_identifier(column.name) for column in model.columns()]
+    columns += [f"{expression} AS {quote_identifier(name)}" for name, expression in (computed or {}).items()]
+    return f"""SELECT {", ".join(columns)}
 FROM {qualified(config, model.table)} FINAL
 WHERE {chosen}{_consistent(config)}"""

@@ -17,6 +17,7 @@ MADE_BY_RULES = (
     *(text_column("tags"), text_column("additional_info")),
     *("cmdb_mapped_application_service", "ppm_billing_item", "ppm_id_owner", "ppm_io_cc"),
     *("sku", "latest_resource_type", "resource_name", "vm_name", "resource_tracking", "match_level"),
+    "match_count",
 )
 """Columns of the staging row that no input has; all others are read."""
 

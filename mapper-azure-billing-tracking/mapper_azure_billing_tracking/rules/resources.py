@@ -56,7 +56,12 @@ def r11_latest_resource_type(_: RuleContext) -> Rule:
 
 def r12_last_segment(_: RuleContext) -> Rule:
     """R12: the last segment of an id is what follows its last `/`, those at its end not counted."""
-    return Rule("R12", {LAST_SEGMENT: pl.col("instance_id").str.strip_chars_end("/").str.extract("[^/]*$", 0)})
+    return Rule("R12", {LAST_SEGMENT: last_segment()})
+
+
+def last_segment() -> pl.Expr:
+    """Return the last segment of `instance_id`, named `LAST_SEGMENT`."""
+    return pl.col("instance_id").str.strip_chars_end("/").str.extract("[^/]*$", 0).alias(LAST_SEGMENT)
 
 
 def r13_resource_name(_: RuleContext) -> Rule:

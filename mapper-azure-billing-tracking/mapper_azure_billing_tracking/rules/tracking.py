@@ -85,6 +85,30 @@ class ResourceTrackingEngine:
         )
         return values.join(found, on=VALUE, how="left")
 
+    def matches(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Find all patterns that match.
+
+        Args:
+            rows: The columns of `LEVELS`.
+
+        Returns:
+            These columns, each combination once, and `matches`: the patterns that match at any level, in upper case.
+        """
+        resources = rows.unique()
+        found = self._matches.look_up(*(resources[column] for column in LEVELS.values()))
+        for level, column in LEVELS.items():
+            ranks = found.select(VALUE, pl.col(_RANKS).alias(level))
+            resources = resources.join(ranks, left_on=column, right_on=VALUE, how="left")
+        every = pl.concat_list(pl.col(level).fill_null([]) for level in LEVELS).list.unique(maintain_order=True)
+        texts = self._patterns.select(pl.col(_RANK), pl.col(_TEXT).alias("matches"))
+        return (
+            resources.select(*LEVELS.values(), every.alias(_RANK))
+            .explode(_RANK)
+            .join(texts, on=_RANK, how="left")
+            .group_by(*LEVELS.values())
+            .agg(pl.col("matches").drop_nulls())
+        )
+
     def track(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Find `resource_tracking` and `match_level`, and what the audit needs.
 
