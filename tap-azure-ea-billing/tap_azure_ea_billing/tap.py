@@ -11,11 +11,13 @@ from pydantic import ValidationError
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import Schema
 from typing_extensions import override
 
 from tap_azure_ea_billing.about import setting_errors, settings_schema, unknown_variables, variable_errors
 from tap_azure_ea_billing.config import AzureApiConfig
 from tap_azure_ea_billing.errors import OperatorError
+from tap_azure_ea_billing.fields import MONTH_SCHEMA, USAGE_SCHEMA
 from tap_azure_ea_billing.run import Run
 from tap_azure_ea_billing.sdk import PageWriter, is_no_remark
 from tap_azure_ea_billing.setting_sentences import unreadable_files
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import click
+    from singer_sdk.singerlib import Catalog
     from singer_sdk.streams import Stream
 
     from tap_azure_ea_billing.sources.source import Clock
@@ -77,6 +80,19 @@ class TapAzureEABilling(Tap):
         exit_at_signals(lambda: self.run.under_way)
         if validate:
             self._check_settings()
+
+    @property
+    @override
+    def input_catalog(self) -> Catalog | None:
+        """The catalog that was given, with the columns that it lacks: Meltano keeps a catalog across upgrades."""
+        catalog = super().input_catalog
+        for name, schema in ((BillingMonths.name, MONTH_SCHEMA), (UsageDetails.name, USAGE_SCHEMA)):
+            if catalog is not None and (entry := catalog.get_stream(name)):
+                entry.schema.properties = {
+                    **(Schema.from_dict(schema).properties or {}),
+                    **(entry.schema.properties or {}),
+                }
+        return catalog
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

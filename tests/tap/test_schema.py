@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, FormatChecker  # type: ignore[import-untyped] # has no types of its own
-from tap.tap_runs import run, settings
+from tap.tap_runs import catalog, run, settings
 
 from sandbox.exports.destination import Folder
 from sandbox.exports.plan import ExportOptions
@@ -58,6 +58,15 @@ def test_a_bill_of_the_ea_api_with_every_trap_is_valid(tmp_path: Path) -> None:
         odd = assert_valid(run(settings(api, start_date="2026-10", end_date="2026-10")))
     names = {name for record in odd for name in json.loads(record["unreadable"])}
     assert names >= {"date", "extended_cost", "consumed_quantity", "resource_rate"}
+
+
+def test_a_catalog_of_a_version_with_fewer_columns_hides_none(tmp_path: Path) -> None:
+    chosen = catalog("usage_details", "billing_months")
+    for stream in chosen["streams"]:
+        stream["schema"]["properties"].pop("unreadable", None)
+        stream["metadata"] = [entry for entry in stream["metadata"] if entry["breadcrumb"][-1:] != ["unreadable"]]
+    with running_api(tmp_path, rows=1000) as api:
+        assert assert_valid(run(settings(api, start_date="2026-10", end_date="2026-10"), catalog=chosen))
 
 
 def test_a_bill_in_files_with_every_trap_is_valid(tmp_path: Path) -> None:
