@@ -64,6 +64,18 @@ def test_a_line_that_was_cut_is_one_sentence_without_its_content(loader: Loader)
     assert "of-a-customer" not in said
 
 
+def test_whoever_goes_on_writing_to_a_failed_loader_meets_no_broken_pipe(loader: Loader) -> None:
+    with loader.start() as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("5\n")
+        process.stdin.writelines('{"type":"STATE","value":{}}\n' for _ in range(50_000))
+        process.stdin.close()
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "Error: Line 1 of the input is no Singer message: it is no object."
+
+
 def test_json_lines_that_are_not_there_are_one_sentence(loader: Loader) -> None:
     lines = {**batch("file:///nowhere/part.jsonl"), "encoding": {"format": "jsonl"}}
     assert "'file:///nowhere/part.jsonl' can't be loaded" in failure(loader.run([schema(), lines]))
