@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -424,9 +425,7 @@ class _Configs:
             return {name: self._expanded(entry) for name, entry in value.items()}
         if not isinstance(value, str):
             return value
-        for name in sorted(self._environment, key=len, reverse=True):
-            value = value.replace(f"${name}", self._environment[name])
-        return "" if value.startswith("$") else value
+        return re.sub(r"\$(\w+)", lambda named: self._environment.get(named[1], ""), value)
 
 
 def keep(site: Site, folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_start_date_moved_back_is_told_with_the_command_that_loads_the_gap(
         MAPPER_AZURE_BILLING_TRACKING_PATTERNS_TABLE=f"{other}.tags",
     )
     assert ended.returncode == 0, ended.stdout
-    assert f"Read 1 tracking patterns from {other}.tags" in ended.stdout
+    assert f"Read 1 tracking pattern from {other}.tags" in ended.stdout
     assert requested_months(project) == {"2026-08", "2026-09"}
     assert_published(project, *MONTHS)
     taxed = "SELECT round(sum(extended_cost_tax) / sum(extended_cost), 2) AS rate, billing_month AS month"

@@ -43,7 +43,7 @@ def test_discovery_and_about_need_neither_network_nor_settings(tmp_path: Path) -
     ]
     assert {stream["replication_key"] for stream in streams.values()} == {"billing_month"}
     columns = streams["usage_details"]["schema"]["properties"]
-    assert len(columns) == 31 + 34
+    assert len(columns) == 31 + 35
     for column in (*columns.values(), *streams["billing_months"]["schema"]["properties"].values()):
         assert {"type", "title", "description"} <= column.keys()
     assert columns["date"]["format"] == columns["billing_month"]["format"] == "date"
