@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -113,11 +114,12 @@ def stock_command(root: Path, environment: dict[str, str], folder: Path) -> list
     (folder / "target.json").write_text(json.dumps({**server, "driver": "http"}))
     programs = root / ".venv" / "bin"
     loader = root / ".meltano" / "loaders" / "target-clickhouse" / "venv" / "bin" / "target-clickhouse"
-    pipe = (
-        f"{programs / 'tap-azure-ea-billing'} --config ENV"
-        f" | {programs / 'mapper-azure-billing-tracking'} --config {folder / 'mapper.json'}"
-        f" | {loader} --config {folder / 'target.json'}"
-    )
+    stages = [
+        [programs / "tap-azure-ea-billing", "--config", "ENV"],
+        [programs / "mapper-azure-billing-tracking", "--config", folder / "mapper.json"],
+        [loader, "--config", folder / "target.json"],
+    ]
+    pipe = " | ".join(shlex.join(map(str, stage)) for stage in stages)
     return ["bash", "-o", "pipefail", "-c", pipe]
 
 
