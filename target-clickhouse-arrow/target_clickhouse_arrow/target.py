@@ -83,7 +83,7 @@ class TargetClickhouseArrow(TargetClickhouse):  # type: ignore[misc] # target-cl
                     Path(argument).chmod(0o600)
         try:
             super().invoke(**options)
-        except Exception:
+        except Exception:  # of whatever kind: the mapper has to stop first, and the error is raised again
             drain(sys.stdin.fileno())
             raise
 

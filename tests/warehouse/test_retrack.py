@@ -198,7 +198,7 @@ def test_a_snapshot_that_another_load_has_begun_is_refused(loaded: Warehouse, mo
     assert shown(loaded) == before
 
 
-def test_the_command_says_what_moves(loaded: Warehouse) -> None:
+def test_the_command_says_what_moves(loaded: Warehouse, tmp_path: Path) -> None:
     config = loaded.config
     environment = {
         "CLICKHOUSE_HOST": config.host,
@@ -212,6 +212,14 @@ def test_the_command_says_what_moves(loaded: Warehouse) -> None:
     assert f"month {MONTH}" in first
     assert "would change application" in first
     assert any("-> VM:" in line for line in moved)
+    patterns = tmp_path / "patterns.csv"
+    patterns.write_text("id,resource_tracking\n1,prd\n", encoding="utf-8")
+    prefix = "MAPPER_AZURE_BILLING_TRACKING_PATTERNS"
+    from_file = environment | {f"{prefix}_SOURCE": "csv", f"{prefix}_PATH": str(patterns)}
+    assert "-> PRD:" in CliRunner(env=from_file).invoke(main, ["retrack", "--dry-run"]).output
+    refused = CliRunner(env=environment | {f"{prefix}_SOURCE": "excel"}).invoke(main, ["retrack", "--dry-run"])
+    assert refused.exit_code == 2
+    assert f"{prefix}_SOURCE" in refused.output
     nothing = CliRunner(env=environment).invoke(main, ["retrack", "--since", "2027-01"])
     assert nothing.exit_code == 2
     assert "no month to track" in nothing.output

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
+from pydantic import ValidationError
 
 from azure_billing_warehouse.cli_options import month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
-from azure_billing_warehouse.patterns import table as application_tags
+from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns.pattern import Pattern
+from azure_billing_warehouse.setting_sentences import sentences
 from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.allocation.pattern_trials import read_published_resources, suggest, trial, unused
 from mapper_azure_billing_tracking.allocation.retrack import retrack as retrack_months
+from mapper_azure_billing_tracking.config import PatternsConfig, variable
+from mapper_azure_billing_tracking.pattern_source import PatternSource
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -121,13 +126,18 @@ def suggest_patterns(config: ClickHouseConfig, most: int, since: dt.date | None)
 
 
 def _todays(config: ClickHouseConfig, *, required: bool = True) -> Sequence[Pattern]:
-    patterns = application_tags.read_table(config)
-    if required and not patterns:
-        raise WarehouseError(
-            f"There are no patterns in {config.database}.{application_tags.TABLE}: make them with "
-            "`azure-billing-warehouse patterns import FILE.csv`."
-        )
-    return patterns or []
+    """Read the patterns from where the mapper does, as its variables say it."""
+    given = {name: os.environ.get(variable(f"patterns.{name}"), "").strip() for name in ("source", "table", "path")}
+    settings = {name: text for name, text in given.items() if text}
+    try:
+        patterns = PatternsConfig.model_validate({**settings, "required": required})
+    except ValidationError as error:
+        raise OperatorError(" ".join(sentences(error, PatternsConfig, _pattern_variable, settings))) from error
+    return PatternSource(patterns, config).read()
+
+
+def _pattern_variable(name: str) -> str:
+    return variable(f"patterns.{name}")
 
 
 def _published(config: ClickHouseConfig, since: dt.date | None, *, with_tags: bool = False) -> pl.DataFrame:

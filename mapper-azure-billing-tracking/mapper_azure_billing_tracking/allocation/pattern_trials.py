@@ -18,6 +18,7 @@ from azure_billing_warehouse.schema.views import DETAIL
 from mapper_azure_billing_tracking.allocation.resources import (
     ARROW_SETTINGS,
     RESOURCE,
+    SUMS,
     TRACKED,
     Move,
     moves,
@@ -115,8 +116,8 @@ def read_published_resources(
     names = ", ".join(map(quote_identifier, columns))
     with connect(config) as client, explained(config, "read the resources"):
         answer = client.raw_query(
-            f"SELECT {names}, count() AS row_count, sumKahan(assumeNotNull(extended_cost)) AS extended_cost "
-            f"FROM {qualified(config, DETAIL)} WHERE billing_month >= {{since:Date}} GROUP BY {names} ORDER BY ALL",
+            f"SELECT {names}, {SUMS} FROM {qualified(config, DETAIL)} AS detail "
+            f"WHERE billing_month >= {{since:Date}} GROUP BY {names} ORDER BY ALL",
             {"since": since or dt.date(1970, 1, 1)},
             fmt="ArrowStream",
             settings=ARROW_SETTINGS,

@@ -24,6 +24,8 @@ RESOURCE = ("instance_id", "resource_group", "subscription_guid")
 TRACKED = ("resource_tracking", "match_level", "match_count")
 """The columns of a usage row that tracking fills."""
 _NEW = "new."
+SUMS = "count() AS row_count, ifNull(sumKahan(toFloat64(detail.extended_cost)), 0) AS extended_cost"
+"""Rows and cost of a group of usage rows, in SQL; whatever type a table holds costs in."""
 ARROW_SETTINGS = {
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_low_cardinality_as_dictionary": 0,
@@ -62,8 +64,8 @@ def read_resources(client: Client, config: ClickHouseConfig, partition_id: str) 
     """
     names = ", ".join((*RESOURCE, "meter_category", *TRACKED))
     answer = client.raw_query(
-        f"SELECT {names}, count() AS row_count, sumKahan(assumeNotNull(extended_cost)) AS extended_cost, "
-        f"min(row_number) AS first_row_number FROM {qualified(config, AzureBillingDetail.table)} FINAL "
+        f"SELECT {names}, {SUMS}, min(row_number) AS first_row_number "
+        f"FROM {qualified(config, AzureBillingDetail.table)} AS detail FINAL "
         f"WHERE _partition_id = {literal(partition_id)} GROUP BY {names} ORDER BY first_row_number",
         fmt="ArrowStream",
         settings=ARROW_SETTINGS,
