@@ -65,6 +65,15 @@ def test_months_within_the_thresholds_pass_and_a_month_under_way_is_not_compared
     assert "C19" not in run(bill, "check", "--max-change=30%", f"--since={before:%Y-%m}").stdout
 
 
+def test_a_month_of_which_matches_are_not_known_passes_no_threshold_on_them(warehouse: Warehouse) -> None:
+    warehouse.load([1.0, 2.0], match_level=["unknown", "last_segment"])
+    assert run(warehouse, "check").exit_code == 0
+    ended = run(warehouse, "check", "--max-unallocated=50")
+    assert ended.exit_code == 1
+    assert "whether a pattern matched is not known of 1 row" in ended.stdout
+    assert "to mend it: azure-billing-warehouse retrack --since 2026-08\n" in ended.stdout
+
+
 def test_a_month_without_rows_names_the_load_that_brings_it(bill: Warehouse) -> None:
     told = run(bill, "check", "--first-month=2026-07", last_month="2026-09").stdout
     assert (

@@ -61,6 +61,7 @@ class MonthFacts:
         expected: What is expected of the warehouse.
         now: The time of ClickHouse's clock.
         unallocated_cost: Cost of the newest snapshot's rows that no pattern matched.
+        unknown_match_row_count: Its rows of which it isn't known whether one did.
         month_before: The published snapshot of the month before, if any.
     """
 
@@ -71,6 +72,7 @@ class MonthFacts:
     expected: Expectations
     now: dt.datetime
     unallocated_cost: float = 0.0
+    unknown_match_row_count: int = 0
     month_before: Snapshot | None = None
 
 
@@ -244,6 +246,10 @@ def c17_cost_has_an_application(month: MonthFacts) -> Iterator[str]:
     """With `--max-unallocated`, no more of the month's cost is without an application."""
     most, newest = month.expected.max_unallocated, month.newest
     if most is None or newest is None:
+        return
+    if month.unknown_match_row_count:
+        rows = counted(month.unknown_match_row_count, "row", ",")
+        yield f"whether a pattern matched is not known of {rows}, so that the cost without an application isn't either"
         return
     percent = _share(month.unallocated_cost, newest.extended_cost)
     if percent > most:

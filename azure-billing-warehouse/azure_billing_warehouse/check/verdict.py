@@ -217,7 +217,17 @@ def _check_month(
     quality = read_quality(client, config, newest)
     month_before = published.get((number, dataset, (billed - dt.timedelta(days=1)).replace(day=1)))
     problems = find_problems(
-        MonthFacts(billed, snapshots, newest, shown, expected, now, quality.unmatched_extended_cost, month_before)
+        MonthFacts(
+            billed,
+            snapshots,
+            newest,
+            shown,
+            expected,
+            now,
+            quality.unmatched_extended_cost,
+            quality.unknown_match_row_count,
+            month_before,
+        )
     )
     notes = []
     if shown is None:
