@@ -112,12 +112,16 @@ class Strikes:
                 self.note(strike.kind)
 
     def reached(self, source: str, number: int) -> None:
-        """Let the faults strike whose point this is."""
+        """Let the faults strike whose point this is, or was while there was nothing alive to strike."""
         with self._lock:
-            due = [strike for strike in self._pending if (strike.source, strike.number) == (source, number)]
+            due = [strike for strike in self._pending if strike.source == source and strike.number <= number]
+            self._pending = [strike for strike in self._pending if strike not in due]
         for strike in due:
             if self._strike(strike):
                 self.note(strike.kind)
+            else:
+                with self._lock:
+                    self._pending.append(strike)
 
     def watch_files(self, folder: Path, ended: threading.Event) -> None:
         """Count the Arrow files that appear below a folder, until the run has ended, if any fault waits for one."""

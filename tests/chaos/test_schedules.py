@@ -1,6 +1,6 @@
 """The literal command and its programs while faults strike: a fixed list of schedules, in which every family strikes.
 
-`script/chaos --seed 129 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
+`script/chaos --seed 990 --only N` runs one of them again, `script/chaos --schedules 1000 --seed S` many others.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from chaos.schedule import CARDS, CLOCKS, KINDS, Step, Strike, draw
 from chaos.summary import Outcome, never_hit, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-SEED = 129
-"""Of those seeds whose first four schedules have every family of faults, one that needs few runs."""
+SEED = 990
+"""Of those seeds in whose first four schedules every family is drawn where its process is sure to run."""
 DECK = [draw(SEED, number) for number in range(math.ceil(len(KINDS) / CARDS))]
 SCHEDULES = DECK[:4]
+RESERVE = [draw(SEED, number) for number in range(4, 4 * len(DECK))]
+"""Where a family of faults came too late, on a slow or a fast machine, the next schedule that has it is run too."""
 
 
 def test_a_schedule_is_the_same_each_time_and_a_deck_has_every_kind() -> None:
@@ -59,5 +62,16 @@ def test_no_row_is_lost_whatever_strikes() -> None:
     outcomes = list(run_schedules(SCHEDULES, jobs=2))
     print(table(outcomes))  # noqa: T201 - pytest shows it where the test fails
     assert [outcome.report() for outcome in outcomes if outcome.losses] == []
-    families = {kind.split(" ", maxsplit=1)[0] for kind in KINDS} - (set() if can_shift_clock() else {"clock"})
-    assert {hit.split(" ", maxsplit=1)[0] for outcome in outcomes for hit in outcome.hits} == families
+    left = {kind.split(" ", maxsplit=1)[0] for kind in KINDS} - (set() if can_shift_clock() else {"clock"})
+    left -= families(outcomes)
+    for schedule in RESERVE:
+        if left & {strike.family for step in schedule.steps for strike in step.strikes}:
+            (outcome,) = run_schedules([schedule], jobs=1)
+            assert not outcome.losses, outcome.report()
+            left -= families([outcome])
+    assert left == set()
+
+
+def families(outcomes: Sequence[Outcome]) -> set[str]:
+    """The families of the faults that struck."""
+    return {hit.split(" ", maxsplit=1)[0] for outcome in outcomes for hit in outcome.hits}
