@@ -116,6 +116,12 @@ def test_suggestions_are_words_of_the_unallocated_by_the_cost_they_match() -> No
     assert len(list(suggest(frame(rows), [], most=1))) == 1
 
 
+def test_a_word_that_stands_rather_in_allocated_names_is_no_suggestion() -> None:
+    rows = [("/x/prd-ledger", None, "s", AUGUST), ("/x/pay-prd", None, "s", AUGUST)]
+    assert [found.word for found in suggest(frame(rows), [Pattern(1, "pay")], most=9)] == ["ledger"]
+    assert [found.word for found in suggest(frame(rows), [Pattern(1, "nobody")], most=9)] == ["prd", "pay", "ledger"]
+
+
 @pytest.fixture
 def command(warehouse: Warehouse) -> list[str]:
     config = warehouse.config

@@ -204,7 +204,9 @@ def unused(resources: pl.DataFrame, patterns: Sequence[Pattern]) -> list[Unused]
 def suggest(resources: pl.DataFrame, patterns: Sequence[Pattern], most: int) -> Iterator[Suggestion]:
     """Yield words that would be patterns for resources without an application, the costliest first.
 
-    Of words that match the same resources only the first is named; numbers and hexadecimal ids are no words.
+    Of words that match the same resources only the first is named; numbers and hexadecimal ids are no words. A word
+    that matches more cost of resources with an application, such as `prd`, says little of whose a resource is: it is
+    left out.
 
     Args:
         resources: As `read_published_resources` returns them, with tags.
@@ -212,7 +214,8 @@ def suggest(resources: pl.DataFrame, patterns: Sequence[Pattern], most: int) -> 
         most: How many words to yield.
     """
     levels = resources.select(*LEVELS.values())
-    left = _joined(resources, ResourceTrackingEngine(patterns).track(levels)).filter(pl.col(SELECTED_MATCH).is_null())
+    tracked = _joined(resources, ResourceTrackingEngine(patterns).track(levels))
+    left = tracked.filter(pl.col(SELECTED_MATCH).is_null())
     places = {"names": LEVELS["last_segment"], "groups": LEVELS["resource_group"], "tags": "tags_text"}
     words = pl.concat(
         left.select(
@@ -228,7 +231,8 @@ def suggest(resources: pl.DataFrame, patterns: Sequence[Pattern], most: int) -> 
         .sort("extended_cost", "word", descending=[True, False])
         .head(_MOST_WORDS)
     )
-    by_resource = left.group_by(*LEVELS.values(), "instance_id").agg(pl.col("extended_cost").sum())
+    is_left = pl.col(SELECTED_MATCH).is_null()
+    by_resource = tracked.group_by(*LEVELS.values(), "instance_id", SELECTED_MATCH).agg(pl.col("extended_cost").sum())
     by_resource = by_resource.sort("extended_cost", "instance_id", descending=[True, False])
     candidates = [
         (word, [place for place in places if place in found_in])
@@ -240,8 +244,13 @@ def suggest(resources: pl.DataFrame, patterns: Sequence[Pattern], most: int) -> 
     found = (
         matched.drop_nulls("matches")
         .group_by("matches")
-        .agg(pl.col("extended_cost").sum(), pl.col("instance_id"))
-        .with_columns(pl.col("matches").str.to_lowercase())
+        .agg(
+            pl.col("extended_cost").filter(is_left).sum(),
+            pl.col("extended_cost").filter(~is_left).sum().alias("allocated_cost"),
+            pl.col("instance_id").filter(is_left),
+        )
+        .filter(pl.col("allocated_cost") <= pl.col("extended_cost"))
+        .select(pl.col("matches").str.to_lowercase(), "extended_cost", "instance_id")
     )
     costs = {word: (cost, ids) for word, cost, ids in found.iter_rows()}
     seen: set[tuple[str, ...]] = set()
