@@ -91,6 +91,7 @@ def main() -> None:
             ensure_tables(config)
             load_sample(config, folder)
             multiply(config, rows)
+            ensure_tables(config)  # counts and merges the month, as the mapper, `create` and `check` do after a load
             todays = [Pattern(number, text) for number, text in example_patterns()][1::2]
             application_tags.import_patterns(config, [*todays, Pattern(-1, "vm")])
             (clickhouse,) = psutil.Process().children()

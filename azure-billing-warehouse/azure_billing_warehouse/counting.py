@@ -94,6 +94,18 @@ def merge_published(client: Client, config: ClickHouseConfig) -> None:
     attempt(client, merge(BillingMonth.table, config), _CAN_NOT_MERGE)
 
 
+def merge_snapshot(client: Client, config: ClickHouseConfig, snapshot: SnapshotId) -> None:
+    """Merge the usage rows of a snapshot, published or not, into one part; otherwise as `merge_published`."""
+    if config.cluster:
+        return
+    table = AzureBillingDetail.table
+    partitions = client.query(
+        f"SELECT DISTINCT _partition_id FROM {qualified(config, table)} WHERE ({_KEY}) = {key_literal(snapshot)}"
+    ).result_rows
+    for (partition_id,) in partitions:
+        attempt(client, merge(table, config, partition_id), _CAN_NOT_MERGE)
+
+
 def withdraw_counts(client: Client, config: ClickHouseConfig, snapshots: Iterable[SnapshotId]) -> bool:
     """Forget the counts of snapshots whose rows have changed; return whether that was allowed."""
     return _keep(client, config, snapshots, "NULL", "NULL")

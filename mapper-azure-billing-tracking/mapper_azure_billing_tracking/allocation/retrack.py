@@ -20,7 +20,8 @@ import polars as pl
 from clickhouse_connect.driver.binding import quote_identifier
 
 from azure_billing_warehouse.clickhouse import Connection, WarehouseError
-from azure_billing_warehouse.counting import SnapshotId, count_snapshots, key_literal, merge_published
+from azure_billing_warehouse.cluster import in_turn
+from azure_billing_warehouse.counting import SnapshotId, count_snapshots, key_literal, merge_published, merge_snapshot
 from azure_billing_warehouse.schema.create import ensure_tables
 from azure_billing_warehouse.schema.ddl import SNAPSHOT_KEY, create_everywhere, literal, on_cluster, qualified
 from azure_billing_warehouse.schema.views import MONTHS, SNAPSHOTS
@@ -62,6 +63,17 @@ _DEFINITIONS = (
     "`match_count` Nullable(Int64)",
 )
 _PURPOSE = "track the months again"
+_COPY: dict[str, str | int] = {
+    # One thread reads the rows in the order of the table's key: they need no sorting, and no two parts overlap.
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    # Half of the default's parts for the merge that follows; ClickHouse holds some two of these blocks at a time.
+    "min_insert_block_size_bytes": 448 * 2**20,
+}
+_MERGED_AFTERWARDS: dict[str, str | int] = {
+    # No two of the rows are equal: looking for such takes more CPU than reading and writing them.
+    "optimize_on_insert": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,7 @@ def _publish(
         copy.rows(partition_id, tracked)
         copy.rest(BillingIssue, {})
         if audited.height:
-            client.raw_insert(qualified(config, TaggingAudit.table), audited.columns, _arrow(audited), fmt="Arrow")
+            copy.send(qualified(config, TaggingAudit.table), audited)
         copy.rest(BillingMonth, {"audit_count": str(audited.height)})
         count_snapshots(client, config)
         _require_published(client, config, new)
@@ -217,32 +229,49 @@ class _Copy:
         ).unique(RESOURCE)
         self.client.command(create_everywhere(table, _DEFINITIONS, RESOURCE, uuid.uuid4().hex, self.config))
         try:
-            self.client.raw_insert(tracking, resources.columns, _arrow(resources), fmt="Arrow")
+            self.send(tracking, resources)
             detail = qualified(self.config, AzureBillingDetail.table)
-            join = f"{'GLOBAL ' if self.config.cluster else ''}INNER JOIN (SELECT * FROM {tracking} FINAL) AS tracking"
+            # A semi-join only leaves rows out; an inner one, which may repeat them, writes each of their columns anew.
+            join = f"{'GLOBAL ' if self.config.cluster else ''}SEMI LEFT JOIN (SELECT * FROM {tracking}) AS tracking"
             on = " AND ".join(f"tracking.{name} = ifNull(detail.{name}, '')" for name in RESOURCE)
             source = (
                 f"FROM (SELECT * FROM {detail} FINAL WHERE _partition_id = {literal(partition_id)}) AS detail "
                 f"{join} ON {on}"
             )
             made = {name: f"tracking.{name}" for name in TRACKED}
-            self.client.command(self._insert(AzureBillingDetail, made, source, "detail."))
+            settings = _COPY if self.config.cluster else _COPY | _MERGED_AFTERWARDS
+            self._insert(AzureBillingDetail, made, source, "detail.", settings)
         finally:
             self.client.command(f"DROP TABLE IF EXISTS {tracking}{on_cluster(self.config)} SYNC")
+        # Before ClickHouse begins to merge some of the parts, which would then be merged twice.
+        merge_snapshot(self.client, self.config, SnapshotId(*self.new))
 
     def rest(self, model: type[BillTable], changed: Mapping[str, str]) -> None:
         """Copy the snapshot's rows of another table, with these expressions in place of columns."""
         table = qualified(self.config, model.table)
         of_old = f"FROM {table} FINAL WHERE ({_KEY}) = {key_literal(SnapshotId(*self.old))}"
-        self.client.command(self._insert(model, changed, of_old))
+        self._insert(model, changed, of_old)
 
-    def _insert(self, model: type[BillTable], changed: Mapping[str, str], source: str, prefix: str = "") -> str:
-        """Return the statement that copies rows; what the table fills itself, it fills anew."""
+    def send(self, table: str, frame: pl.DataFrame) -> None:
+        """Insert a frame into a table."""
+        content = _arrow(frame)
+        in_turn(lambda: self.client.raw_insert(table, frame.columns, content, fmt="Arrow"))
+
+    def _insert(
+        self,
+        model: type[BillTable],
+        changed: Mapping[str, str],
+        source: str,
+        prefix: str = "",
+        settings: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """Copy rows of a table; what the table fills itself, it fills anew."""
         names = [column.name for column in model.sent_columns()]
         values = {**changed, "snapshot_at": _instant(self.new)}
         selected = ", ".join(values.get(name, f"{prefix}{quote_identifier(name)}") for name in names)
         columns = ", ".join(map(quote_identifier, names))
-        return f"INSERT INTO {qualified(self.config, model.table)} ({columns}) SELECT {selected} {source}"
+        statement = f"INSERT INTO {qualified(self.config, model.table)} ({columns}) SELECT {selected} {source}"
+        in_turn(lambda: self.client.command(statement, settings=dict(settings or {})))
 
 
 def _require_published(client: Client, config: ClickHouseConfig, new: SnapshotKey) -> None:
