@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from warehouse.conftest import config  # noqa: F401 - a fixture of the tests below
-from warehouse.test_cluster import (  # noqa: F401 - likewise, and a test
+from warehouse.test_cluster import (  # noqa: F401 - likewise, and tests
+    alone,
     on_cluster,
     sent,
+    test_a_month_tracked_again_on_a_cluster_equals_a_fresh_load_on_a_single_host,
     test_everything_works_through_distributed_tables_and_each_statement_is_one_for_the_parser,
+    test_what_is_migrated_to_a_cluster_is_what_a_single_host_gets,
 )
 from warehouse.test_tags import (  # noqa: F401 - likewise
     kind,

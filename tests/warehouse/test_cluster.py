@@ -7,12 +7,15 @@ ON CLUSTER, replicated engines their replicas, and nothing waits for one. All el
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, Warehouse
+from warehouse.loading import AUGUST, ENROLLMENT, FIRST, SECOND, SEPTEMBER, Warehouse
+from warehouse.test_migrate import BILL, make_old, run
+from warehouse.test_retrack import TODAYS, YESTERDAYS, load, shown, tracked_again
 
 from azure_billing_warehouse import cluster
 from azure_billing_warehouse.check.expectations import Expectations
@@ -32,6 +35,7 @@ from mapper_azure_billing_tracking.tallies import SnapshotKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from clickhouse_connect.driver.client import Client
 
@@ -89,6 +93,22 @@ def on_cluster(config: ClickHouseConfig, sent: Sent) -> Iterator[Warehouse]:
     assert sent
 
 
+@pytest.fixture
+def alone(config: ClickHouseConfig) -> Iterator[Warehouse]:
+    """Another warehouse, on a host that is no cluster."""
+    config = config.model_copy(update={"database": f"{config.database}_alone"})
+    ensure_tables(config)
+    with ExitStack() as stack:
+        client = stack.enter_context(connect(config))
+        stack.callback(client.command, f"DROP DATABASE {config.database} SYNC")
+        yield Warehouse(config, client)
+
+
+def changes(sent: Sent) -> list[str]:
+    """Those of the statements that change tables: each has to say that it is for the whole cluster."""
+    return [statement for statement in sent if statement.startswith(("CREATE", "ALTER", "DROP", "EXCHANGE", "SYSTEM"))]
+
+
 def parse(clickhouse: ClickHouse, statements: Iterable[str]) -> None:
     """Have each statement read by the parser of an engine."""
     for statement in dict.fromkeys(statements):
@@ -120,9 +140,47 @@ def test_everything_works_through_distributed_tables_and_each_statement_is_one_f
     assert on_cluster.scalar("SELECT count() FROM stg_azure_billing_detail_local FINAL") == 2
 
     sent.extend(statements(config.model_copy(update={"json_type": "String"})))
-    made = [statement for statement in sent if statement.startswith(("CREATE", "ALTER", "DROP", "EXCHANGE", "SYSTEM"))]
-    assert all("ON CLUSTER `sandbox`" in statement for statement in made)
+    assert all("ON CLUSTER `sandbox`" in statement for statement in changes(sent))
     parse(clickhouse, sent)
+
+
+def test_a_month_tracked_again_on_a_cluster_equals_a_fresh_load_on_a_single_host(
+    on_cluster: Warehouse, alone: Warehouse, sent: Sent, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    load(on_cluster, tmp_path / "yesterday", YESTERDAYS)
+    load(alone, tmp_path / "today", TODAYS)
+    before = shown(on_cluster)
+    for warehouse in (on_cluster, alone):
+        ensure_tables(warehouse.config)  # counts the snapshot
+    sent.clear()
+    assert tracked_again(on_cluster).is_changed
+    assert shown(on_cluster) == shown(alone) != before
+    in_local = on_cluster.scalar("SELECT count() FROM stg_azure_billing_detail_local FINAL")
+    rows = on_cluster.scalar("SELECT count() FROM azure_billing_detail")
+    assert in_local == 2 * rows  # the snapshot before is there as a whole, too
+    assert changes(sent)
+    assert all("ON CLUSTER `sandbox`" in statement for statement in changes(sent))
+    parse(clickhouse, sent)
+    assert not tracked_again(on_cluster).is_changed
+
+
+def test_what_is_migrated_to_a_cluster_is_what_a_single_host_gets(
+    on_cluster: Warehouse, alone: Warehouse, sent: Sent, clickhouse: ClickHouse
+) -> None:
+    for warehouse in (on_cluster, alone):
+        import_patterns(warehouse.config, [Pattern(1, "vm-2")])
+        make_old(warehouse, [*BILL, BILL[0] | {"instance_id": " "}])
+    sent.clear()
+    said = run(on_cluster)
+    assert not changes(sent)
+    parse(clickhouse, sent)
+    assert said == [line.replace("_alone", "") for line in run(alone)]
+    (rows, issues, _, months), expected = shown(on_cluster), shown(alone)
+    assert [rows, issues] == expected[:2]
+    assert (len(rows), len(issues) > 0, len(months)) == (len(BILL), True, 2)
+    checked = check(on_cluster.config, expected=Expectations(first_month=AUGUST, last_month=SEPTEMBER))
+    assert checked is not None
+    assert [month.status for month in checked.months] == ["ok", "ok"]
 
 
 def test_a_second_start_changes_nothing(on_cluster: Warehouse, sent: Sent) -> None:

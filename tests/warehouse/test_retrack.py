@@ -25,6 +25,7 @@ from azure_billing_warehouse.clickhouse import connect
 from azure_billing_warehouse.patterns import table as application_tags
 from azure_billing_warehouse.patterns.pattern import Pattern
 from azure_billing_warehouse.schema.create import ensure_tables
+from azure_billing_warehouse.schema.ddl import literal
 from mapper_azure_billing_tracking.allocation import retrack as months
 from mapper_azure_billing_tracking.allocation.retrack import RetrackedMonth, retrack
 from mapper_azure_billing_tracking.load_guard import LoadRefusedError
@@ -112,6 +113,13 @@ def test_a_month_tracked_again_equals_a_fresh_load_of_it(loaded: Warehouse, fres
     costs, expected = ([row["extended_cost"] for row in w.query(AUDITED_COSTS)] for w in (loaded, fresh))
     assert costs == pytest.approx(expected)
     assert problems_of(loaded) == problems
+    parts = (
+        "SELECT count(), min(level) FROM system.parts WHERE active AND database = currentDatabase() "
+        "AND table = 'stg_azure_billing_detail' AND partition_id = "
+    )
+    partition = literal(loaded.scalar("SELECT partition_id FROM azure_billing_month"))
+    ((count, level),) = loaded.client.query(parts + partition).result_rows
+    assert (count, level > 0) == (1, True)  # merged, so that the views look for no equal rows
 
 
 def test_the_moves_are_those_between_the_two_loads(loaded: Warehouse, fresh: Warehouse) -> None:
