@@ -19,7 +19,7 @@ from azure_billing_warehouse.check.notify import post_verdict
 from azure_billing_warehouse.check.table import render
 from azure_billing_warehouse.check.verdict import check as check_months
 from azure_billing_warehouse.check.verdict import merge
-from azure_billing_warehouse.cli_options import expectations, month_option
+from azure_billing_warehouse.cli_options import expectations, month_option, tag_names
 from azure_billing_warehouse.clickhouse import WarehouseError
 from azure_billing_warehouse.config import ClickHouseConfig, clickhouse_variable
 from azure_billing_warehouse.errors import OperatorError
@@ -261,11 +261,24 @@ def migrate(config: ClickHouseConfig, /, from_table: str, **options: Any) -> Non
 @main.command()
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), default="azure-bill.html")
 @month_option("--since", help="First month to show; all without it.")
+@click.option(
+    "--tag",
+    "tags",
+    metavar="NAME",
+    multiple=True,
+    default=("app",),
+    envvar="AZURE_BILLING_REPORT_TAGS",
+    show_envvar=True,
+    callback=tag_names,
+    help="Tag by which the bill is divided too, by its exact name. May be repeated, or be a list with commas.",
+)
 @expectations
 @click.pass_obj
-def report(config: ClickHouseConfig, file: Path, since: dt.date | None, expected: Expectations) -> None:
+def report(
+    config: ClickHouseConfig, file: Path, since: dt.date | None, tags: tuple[str, ...], expected: Expectations
+) -> None:
     """Write FILE, a self-contained HTML page with charts of the published months."""
-    write_report(config, file, since=since, expected=expected)
+    write_report(config, file, since=since, expected=expected, tags=tags)
     click.echo(f"The report is in {file.resolve()}.")
 
 

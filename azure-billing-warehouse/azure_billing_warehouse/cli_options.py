@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _AGE = re.compile(r"(\d{1,6})\s*([mhdw])")
+_MOST_TAGS = 10  # each adds 5 kB to queries that ClickHouse takes up to 256 kB of
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
 
 
@@ -109,6 +110,15 @@ def expectations(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, expected=expected, **options)
 
     return with_expectations
+
+
+def tag_names(_: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the tags in a repeated option; each of its values may be a list with commas."""
+    found = (name.strip() for text in texts for name in text.split(","))
+    names = tuple(dict.fromkeys(name for name in found if name))
+    if len(names) > _MOST_TAGS:
+        raise click.BadParameter(f"{len(names)} tags are too many: at most {_MOST_TAGS}", param=parameter)
+    return names
 
 
 def _percent(name: str, variable: str, help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,191 +1,145 @@
-"""Reads what the report shows: cost, what is not allocated, findings, load history; `page` decides how it looks."""
-# ruff: noqa: S608 - identifiers come from the models or are quoted
+"""Reads the report's data from ClickHouse; what is in each part, and how, is in the modules beside this one."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.check.ledger import read_snapshots
-from azure_billing_warehouse.check.quality import UNMATCHED
 from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
-from azure_billing_warehouse.schema.ddl import qualified
-from azure_billing_warehouse.schema.views import AUDIT, DETAIL, ISSUES
+from azure_billing_warehouse.report.allocation import read_conflicts, read_suggestions, read_unallocated
+from azure_billing_warehouse.report.cuts import (
+    MOST_RESOURCES,
+    read_cuts,
+    read_listings,
+    read_resources,
+)
+from azure_billing_warehouse.report.data import ReportData
+from azure_billing_warehouse.report.days import bound_days, days, read_days
+from azure_billing_warehouse.report.findings import RULES, read_findings
+from azure_billing_warehouse.report.fitting import (
+    MOST_BYTES,
+    MOST_BYTES_WITHOUT_RESOURCES,
+    Bounded,
+    fitting,
+    size_of,
+)
+from azure_billing_warehouse.report.months import MOST_MONTHS, first_shown, read_months
+from azure_billing_warehouse.report.reconciliation import loads, read_reconciliations, read_restatements, shortened
+from azure_billing_warehouse.report.rows import Bill
 from azure_billing_warehouse.tables import ACTUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from clickhouse_connect.driver.client import Client
-
+    from azure_billing_warehouse.check.checks import Problem
     from azure_billing_warehouse.check.expectations import Expectations
     from azure_billing_warehouse.check.ledger import Snapshot
-    from azure_billing_warehouse.check.verdict import CheckResult
+    from azure_billing_warehouse.check.verdict import CheckResult, MonthCheck
     from azure_billing_warehouse.config import ClickHouseConfig
 
-APPLICATIONS_SHOWN = 8
-# As a float, whatever the column's type: a table may hold costs as decimals, or have none.
-_COST = "ifNull(sum(toFloat64(extended_cost)), 0)"
-_OF_ACTUAL = f"dataset = '{ACTUAL}'"
-_LISTED = 10
 
-
-@dataclass(frozen=True)
-class ApplicationCost:
-    """Cost of a month in a currency: of one application, of all others (None), of rows without one ('')."""
-
-    month: dt.date
-    currency: str
-    application: str | None
-    cost: float
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A resource of the newest months whose cost can't be allocated, or not with certainty."""
-
-    name: str
-    currency: str
-    matches: str
-    cost: float
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Usage rows of a month on which a rule found something."""
-
-    month: dt.date
-    rule: str
-    severity: str
-    column: str
-    rows: int
-    cost: float
-
-
-@dataclass(frozen=True)
-class Content:
-    """Everything on the report; costs are before tax, and actual ones.
-
-    Attributes:
-        verdict: On the months of all datasets.
-        amortized_months: Published months that are there at amortized cost too.
-    """
-
-    database: str
-    at: dt.datetime
-    verdict: CheckResult
-    amortized_months: int
-    snapshots: Sequence[Snapshot]
-    costs: Sequence[ApplicationCost]
-    conflicts: Sequence[tuple[dt.date, float]]
-    findings: Sequence[Finding]
-    unmatched_resources: Sequence[Resource]
-    conflict_resources: Sequence[Resource]
-
-
-def read_content(
-    config: ClickHouseConfig, *, since: dt.date | None = None, expected: Expectations | None = None
-) -> Content:
-    """Read the published months at actual cost.
+def read_report(
+    config: ClickHouseConfig,
+    *,
+    since: dt.date | None = None,
+    expected: Expectations | None = None,
+    tags: Sequence[str] = ("app",),
+) -> ReportData:
+    """Read what the report shows of the published months at actual cost.
 
     Args:
         config: Where the tables are.
         since: First month; all months if None.
-        expected: See `check.check`.
+        expected: See `check.check`; where it names enrollments, the report is on these.
+        tags: Keys of the tags that the bill is divided by.
 
     Raises:
         WarehouseError: ClickHouse or its tables can't be read, or there is no month.
     """
     verdict = check(config, since=since, expected=expected)
-    if verdict is None or not any(month.snapshot and month.dataset == ACTUAL for month in verdict.months):
+    checks = [month for month in verdict.months if month.dataset == ACTUAL] if verdict else []
+    if verdict is None or not any(month.snapshot for month in checks):
         raise WarehouseError(
             "There is no month to report on: nothing was loaded yet at actual cost, or not since the month asked for."
         )
-    first = {"since": since or dt.date(1970, 1, 1)}
+    first = first_shown(checks)
+    is_whole = all(month.billing_month >= first for month in checks)
+    checks = [month for month in checks if month.billing_month >= first]
+    suggestions, missing = read_suggestions(config, first)
     with connect(config) as client:
-        snapshots = [found for found in read_snapshots(client, config, since) if found.dataset == ACTUAL]
+        snapshots = read_snapshots(client, config, first)
         with explained(config, "read the published months"):
-            return Content(
-                database=config.database,
-                at=dt.datetime.now(dt.UTC),
-                verdict=verdict,
-                amortized_months=len(
-                    {
-                        month.billing_month
-                        for month in verdict.months
-                        if month.dataset != ACTUAL and month.published_snapshot_at
-                    }
-                ),
-                snapshots=snapshots,
-                costs=_read_costs(client, config, first),
-                conflicts=_read_conflicts(client, config, first),
-                findings=_read_findings(client, config, first),
-                unmatched_resources=_read_unmatched_resources(client, config, first),
-                conflict_resources=_read_conflict_resources(client, config, first),
-            )
+            enrollments = sorted(expected.enrollments) if expected else []
+            bill = Bill(client, config, read_months(client, config, checks, enrollments), enrollments)
+            bill.read_currencies()
+            data = _without_cuts(bill, verdict, checks, [found for found in snapshots if found.dataset == ACTUAL])
+            data.suggestions, data.suggestions_missing = suggestions, missing
+            if not is_whole:
+                data.left_out.insert(0, f"Only the newest {MOST_MONTHS} months are shown.")
+            _add_cuts(data, bill, tags)
+            data.currencies = list(bill.currencies)
+    return data
 
 
-def _read_costs(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[ApplicationCost]:
-    detail = qualified(config, DETAIL)
-    application = f"if({UNMATCHED}, '', ifNull(resource_tracking, ''))"
-    largest = (
-        f"SELECT {application} AS application FROM {detail} "
-        "WHERE billing_month >= {since:Date} AND application != '' "
-        f"GROUP BY application ORDER BY {_COST} DESC, application LIMIT {APPLICATIONS_SHOWN}"
+def _without_cuts(
+    bill: Bill, verdict: CheckResult, checks: Sequence[MonthCheck], snapshots: Sequence[Snapshot]
+) -> ReportData:
+    bounded = Bounded()
+    snapshots = [found for found in snapshots if not bill.enrollments or found.enrollment_number in bill.enrollments]
+    amortized = [month for month in verdict.months if month.dataset != ACTUAL and month.published_snapshot_at]
+    return ReportData(
+        database=bill.config.database,
+        at=dt.datetime.now(dt.UTC),
+        enrollments=sorted({month.enrollment_number for month in checks}),
+        currencies=list(bill.currencies),
+        months=list(bill.months),
+        reconciliations=bounded.take(
+            "reconciliations",
+            read_reconciliations(bill, checks, snapshots),
+            lambda month: (month.status == "ok", -month.month),
+        ),
+        problems=bounded.take("problems", list(_problems(verdict))),
+        cuts=[],
+        resources=[],
+        resource_count=0,
+        days=[],
+        undated=bill.read_cells("date IS NULL"),
+        unallocated=read_unallocated(bill),
+        suggestions=[],
+        suggestions_missing="",
+        conflicts=bounded.take("conflicts", read_conflicts(bill)),
+        restatements=bounded.take(
+            "restatements", read_restatements(bill, checks, snapshots), lambda restated: -restated.month
+        ),
+        findings=bounded.take("findings", read_findings(bill), lambda finding: -finding.month),
+        rules=RULES,
+        loads=bounded.take("loads", loads(snapshots)),
+        amortized_months=len({month.billing_month for month in amortized}),
+        left_out=bounded.left_out,
     )
-    names = [name for (name,) in client.query(largest, first).result_rows]
-    by_name = (
-        f"SELECT billing_month, ifNull(billing_currency, '') AS currency, {application} AS application, "
-        f"application = '' OR has({{names:Array(String)}}, application) AS is_shown, "
-        f"if(is_shown, application, NULL) AS shown, {_COST} AS cost FROM {detail} "
-        "WHERE billing_month >= {since:Date} GROUP BY billing_month, currency, application, is_shown"
-    )
-    summed = (
-        f"SELECT billing_month, currency, shown, sum(cost) FROM ({by_name}) GROUP BY billing_month, currency, shown "
-        "ORDER BY billing_month, currency, shown"
-    )
-    return [ApplicationCost(*row) for row in client.query(summed, {**first, "names": names}).result_rows]
 
 
-def _read_conflicts(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[tuple[dt.date, float]]:
-    rows = client.query(
-        f"SELECT billing_month, {_COST} FROM {qualified(config, AUDIT)} "
-        f"WHERE {_OF_ACTUAL} AND conflict AND billing_month >= {{since:Date}} "
-        "GROUP BY billing_month ORDER BY billing_month",
-        first,
-    ).result_rows
-    return [(month, cost) for month, cost in rows]
+def _add_cuts(data: ReportData, bill: Bill, tags: Sequence[str]) -> None:
+    """Add the cuts, days and resources: as many values and resources as the page has room for."""
+    listings = read_listings(bill, tags)
+    daily = bound_days(read_days(bill, listings[0]), data.left_out)
+    most = max(1, *(len(listing.values) for listing in listings))
+    while True:
+        shown = [listing.shortened(most) for listing in listings]
+        data.cuts, data.resource_count = read_cuts(bill, shown)
+        data.days = days(daily, shown[0])
+        size, of_cuts = size_of(data), size_of(data.cuts)
+        room = MOST_BYTES_WITHOUT_RESOURCES - (size - of_cuts)
+        if of_cuts <= room or most == 1:
+            break
+        most = max(1, min(most - 1, most * room // of_cuts))
+    data.resources = fitting(read_resources(bill, shown), MOST_RESOURCES, MOST_BYTES - size)
 
 
-def _read_findings(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[Finding]:
-    rows = client.query(
-        "SELECT billing_month, rule, severity, column, uniqExact(row_number, enrollment_number), "
-        f"{_COST} FROM {qualified(config, ISSUES)} "
-        f"WHERE {_OF_ACTUAL} AND billing_month >= {{since:Date}} GROUP BY ALL ORDER BY ALL",
-        first,
-    ).result_rows
-    return [Finding(*row) for row in rows]
-
-
-def _read_unmatched_resources(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[Resource]:
-    rows = client.query(
-        f"SELECT instance_id, ifNull(billing_currency, '') AS currency, '', {_COST} AS cost "
-        f"FROM {qualified(config, DETAIL)} WHERE billing_month >= {{since:Date}} AND {UNMATCHED} "
-        f"GROUP BY instance_id, currency ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
-        first,
-    ).result_rows
-    return [Resource(*row) for row in rows]
-
-
-def _read_conflict_resources(client: Client, config: ClickHouseConfig, first: dict[str, dt.date]) -> list[Resource]:
-    levels = "[last_segment_match, resource_group_match, subscription_match]"
-    rows = client.query(
-        f"SELECT instance_id, '', arrayStringConcat(arrayDistinct(arrayFlatten([[selected_match], {levels}])), ', '), "
-        f"{_COST} AS cost FROM {qualified(config, AUDIT)} "
-        f"WHERE {_OF_ACTUAL} AND conflict AND billing_month >= {{since:Date}} "
-        f"GROUP BY ALL ORDER BY cost DESC, instance_id LIMIT {_LISTED}",
-        first,
-    ).result_rows
-    return [Resource(*row) for row in rows]
+def _problems(verdict: CheckResult) -> Iterator[Problem]:
+    for enrollment in verdict.enrollments:
+        if enrollment.dataset == ACTUAL:
+            for problem in enrollment.problems:
+                yield shortened(problem.model_copy(update={"text": f"{enrollment.enrollment_number}: {problem.text}"}))

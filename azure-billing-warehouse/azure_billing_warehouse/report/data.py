@@ -280,3 +280,5 @@ class ReportData(BaseModel):
     loads: list[Load]
     amortized_months: int
     """Months that are published at amortized cost too."""
+    left_out: list[str] = []
+    """What isn't on the page lest it grow too large, as sentences; values and resources say so themselves."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import ValidationError
 
 from azure_billing_warehouse.cli_options import month_option
 from azure_billing_warehouse.clickhouse import WarehouseError
-from azure_billing_warehouse.errors import OperatorError
 from azure_billing_warehouse.patterns.pattern import Pattern
-from azure_billing_warehouse.setting_sentences import sentences
 from azure_billing_warehouse.wording import counted
 from mapper_azure_billing_tracking.allocation.pattern_trials import read_published_resources, suggest, trial, unused
 from mapper_azure_billing_tracking.allocation.retrack import retrack as retrack_months
-from mapper_azure_billing_tracking.config import PatternsConfig, variable
-from mapper_azure_billing_tracking.pattern_source import PatternSource
+from mapper_azure_billing_tracking.allocation.todays import todays_patterns
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -43,7 +38,7 @@ def retrack(config: ClickHouseConfig, since: dt.date | None, until: dt.date | No
     Each month that changes gets a new complete snapshot, with its audit; its costs, findings and counts stay as they
     were. The views show the snapshot before until the new one is complete.
     """
-    show_moves(config, _todays(config), since=since, until=until, dry_run=dry_run)
+    show_moves(config, todays_patterns(config), since=since, until=until, dry_run=dry_run)
 
 
 def show_moves(
@@ -72,7 +67,7 @@ def show_moves(
 @click.pass_obj
 def test_patterns(config: ClickHouseConfig, texts: tuple[str, ...], number: int | None, since: dt.date | None) -> None:
     """Show what each TEXT would match as a pattern, and what it would take from whom; nothing is changed."""
-    patterns = _todays(config, required=False)
+    patterns = todays_patterns(config, required=False)
     resources = _published(config, since)
     last = max((pattern.id for pattern in patterns), default=0) + 1
     for text in texts:
@@ -99,7 +94,7 @@ def test_patterns(config: ClickHouseConfig, texts: tuple[str, ...], number: int 
 @click.pass_obj
 def unused_patterns(config: ClickHouseConfig, since: dt.date | None) -> None:
     """List the patterns that decide for no row: without a match, or always beaten by others."""
-    patterns = _todays(config)
+    patterns = todays_patterns(config)
     found = unused(_published(config, since), patterns)
     for pattern in found:
         why = f"matches {counted(pattern.row_count, 'row', ',')}, which go to {_few(pattern.beaten_by)}"
@@ -113,7 +108,7 @@ def unused_patterns(config: ClickHouseConfig, since: dt.date | None) -> None:
 @click.pass_obj
 def suggest_patterns(config: ClickHouseConfig, most: int, since: dt.date | None) -> None:
     """Suggest patterns for resources without an application: words of their names, groups and tags, by cost."""
-    patterns = _todays(config, required=False)
+    patterns = todays_patterns(config, required=False)
     suggestions = list(suggest(_published(config, since, with_tags=True), patterns, most))
     for suggestion in suggestions:
         resources = counted(suggestion.resource_count, "resource", ",")
@@ -123,21 +118,6 @@ def suggest_patterns(config: ClickHouseConfig, most: int, since: dt.date | None)
         )
     if not suggestions:
         click.echo("There is nothing to suggest: no word would match a resource without an application.")
-
-
-def _todays(config: ClickHouseConfig, *, required: bool = True) -> Sequence[Pattern]:
-    """Read the patterns from where the mapper does, as its variables say it."""
-    given = {name: os.environ.get(variable(f"patterns.{name}"), "").strip() for name in ("source", "table", "path")}
-    settings = {name: text for name, text in given.items() if text}
-    try:
-        patterns = PatternsConfig.model_validate({**settings, "required": required})
-    except ValidationError as error:
-        raise OperatorError(" ".join(sentences(error, PatternsConfig, _pattern_variable, settings))) from error
-    return PatternSource(patterns, config).read()
-
-
-def _pattern_variable(name: str) -> str:
-    return variable(f"patterns.{name}")
 
 
 def _published(config: ClickHouseConfig, since: dt.date | None, *, with_tags: bool = False) -> pl.DataFrame:
