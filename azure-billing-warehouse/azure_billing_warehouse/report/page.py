@@ -1,12 +1,19 @@
-"""Writes the report: one HTML file with the data inside; `content` reads what it shows."""
+"""Makes the report: one HTML file with its data, script, style and chart library inside; `content` reads the data."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.errors import OperatorError
-from azure_billing_warehouse.report.content import read_report
+from azure_billing_warehouse.report import content
+from azure_billing_warehouse.schema.views import AMORTIZED_DETAIL
+from azure_billing_warehouse.wording import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -15,6 +22,12 @@ if TYPE_CHECKING:
 
     from azure_billing_warehouse.check.expectations import Expectations
     from azure_billing_warehouse.config import ClickHouseConfig
+    from azure_billing_warehouse.report.data import ReportData, Resource
+
+SCRIPTS = ("figures", "elements", "bill", "charts", "explore", "sections", "main")
+"""The files of `script/` in the order in which they build on each other: together they are one module of JavaScript."""
+MAX_BYTES = 2_950_000
+_ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def write_report(
@@ -25,7 +38,7 @@ def write_report(
     expected: Expectations | None = None,
     tags: Sequence[str] = ("app",),
 ) -> None:
-    """Write the report of the published months to a file; see `read_report` for the rest.
+    """Write the report of the published months to a file; see `content.read_report` for the rest.
 
     Raises:
         WarehouseError: There is nothing to report on, or it can't be read.
@@ -33,10 +46,74 @@ def write_report(
     """
     if not path.parent.is_dir():
         raise OperatorError(f"There is no folder {path.parent} for the report: make it, or name another file.")
-    data = read_report(config, since=since, expected=expected, tags=tags)
+    data = content.read_report(config, since=since, expected=expected, tags=tags)
     try:
-        path.write_text(f"<!doctype html>\n<pre>{escape(data.model_dump_json())}</pre>\n", encoding="utf-8")
+        path.write_text(page(data), encoding="utf-8")
     except OSError as error:
         raise OperatorError(
             f"The report can't be written to {path} ({error.strerror}): name another file, or correct its permissions."
         ) from error
+
+
+def page(data: ReportData) -> str:
+    """Return the report as HTML, below 3 MB: of more resources than fit, the largest are listed one by one."""
+    style = _text("report.css")
+    chart = re.sub(r"\n//# sourceMappingURL=.*\n?\Z", "\n", _text("vendor", "chart.umd.min.js"))
+    script = "\n".join(_text("script", f"{name}.js") for name in SCRIPTS)
+    parts = {
+        "policy": (
+            f"default-src 'none'; script-src {_hashed(chart)} {_hashed(script)}; style-src {_hashed(style)}; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+        "database": escape(data.database),
+        "about": escape(_about(data)),
+        "style": style,
+        "chart": chart,
+        "script": script,
+    }
+    without = data.model_copy(update={"resources": []})
+    room = MAX_BYTES - sum(len(text.encode()) for text in [*parts.values(), _text("page.html"), _as_json(without)])
+    parts["bill"] = _as_json(data.model_copy(update={"resources": _fitting(data.resources, room)}))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("page.html"))
+
+
+def _about(data: ReportData) -> str:
+    enrollments = f"{'Enrollment' if len(data.enrollments) == 1 else 'Enrollments'} {', '.join(data.enrollments)}"
+    about = (
+        f"{enrollments}. Published months in the database {data.database}, {data.at:%d %B %Y %H:%M} UTC. "
+        "Costs are before tax unless it says otherwise."
+    )
+    if not data.amortized_months:
+        return about
+    months = counted(data.amortized_months, "month")
+    return (
+        f"{about} They are actual costs; {AMORTIZED_DETAIL} has amortized ones too, of {months}, "
+        "which are not in the figures and charts."
+    )
+
+
+def _as_json(data: ReportData) -> str:
+    return _escaped(data.model_dump_json())
+
+
+def _escaped(text: str) -> str:
+    """Return JSON that can stand in HTML: no value can end the element that holds it."""
+    return re.sub(f"[{''.join(_ESCAPES)}]", lambda found: _ESCAPES[found[0]], text)
+
+
+def _fitting(resources: list[Resource], room: int) -> list[Resource]:
+    """Return the first resources, as many as fit into so many bytes of JSON."""
+    for place, resource in enumerate(resources):
+        room -= len(_escaped(json.dumps(resource, separators=(",", ":")))) + 1
+        if room < 0:
+            return resources[:place]
+    return resources
+
+
+def _text(*path: str) -> str:
+    return files("azure_billing_warehouse.report").joinpath(*path).read_text(encoding="utf-8")
+
+
+def _hashed(text: str) -> str:
+    """Return the source expression that allows an element with this text, and nothing else."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
