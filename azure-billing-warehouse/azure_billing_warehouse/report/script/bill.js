@@ -14,11 +14,18 @@ const months = data.months.map((month, index) => ({ ...month, index, name: month
 const realMonths = months.filter((month) => !month.is_comparison);
 const resources = data.resources.map(([id, values, cells]) => ({ id, key: id.toLowerCase(), values, cells }));
 
+const filled = new Set(cellsOfAll().map(([month]) => month));
+
 /** What is chosen: month (null: all), currency, the cut to divide by, and the values drilled into. */
 let view = null;
 
 function valueOf([name, detail, resources, cells]) {
   return { name, detail, resources, cells };
+}
+
+function cellsOfAll() {
+  const cut = data.cuts[application];
+  return [...cut.values, ...(cut.others ? [cut.others] : [])].flatMap((value) => value.cells);
 }
 
 function isOpen(month) {
@@ -37,14 +44,13 @@ function baseOf(month) {
     return { ...next, label: `1${DASH}${dayName(next.through)}`, isSameDays: true };
   }
   const before = realMonths[realMonths.indexOf(month) - 1];
-  if (!before || before.state === "missing") return null;
+  if (!before || !filled.has(before.index) || !filled.has(month.index)) return null;
   return { ...before, label: monthLabel(before), isSameDays: false };
 }
 
 /** Return the month that the tiles show: the one chosen, or the newest that has rows. */
 function shownMonth() {
   if (view.month !== null) return months[view.month];
-  const filled = new Set(wholeCells([]).map(([month]) => month));
   return realMonths.findLast((month) => filled.has(month.index)) ?? realMonths.at(-1);
 }
 
@@ -92,10 +98,7 @@ function membersOf(path) {
 /** Return the cells of everything that a path leads to, or null if only those of listed resources are known. */
 function wholeCells(path) {
   const chosen = (cells) => cells.filter(([, currency]) => currency === view.currency);
-  if (path.length === 0) {
-    const cut = data.cuts[application];
-    return chosen([...cut.values, ...(cut.others ? [cut.others] : [])].flatMap((value) => value.cells));
-  }
+  if (path.length === 0) return chosen(cellsOfAll());
   if (path.length > 1 || path[0].cut === RESOURCE) return null;
   const cut = cutOf(path[0].cut);
   return chosen((path[0].value < 0 ? cut.others : cut.values[path[0].value]).cells);

@@ -82,7 +82,7 @@ function tableNode(caption, columns, rows, foot = []) {
 function longTable(caption, columns, rows, limit) {
   const box = el("div");
   const show = (count) => {
-    const more = el("button", { type: "button", onclick: () => show(rows.length) }, `Show all ${COUNT.format(rows.length)}`);
+    const more = el("button", { type: "button", onclick: () => show(rows.length) }, "Show all");
     const rest = `${counted(rows.length - count, "more row")} not printed`;
     box.replaceChildren(
       tableNode(caption, columns, rows.slice(0, count)),

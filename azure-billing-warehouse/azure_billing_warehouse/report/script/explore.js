@@ -199,7 +199,7 @@ function showMovers() {
 }
 
 function moversAbout(month, base) {
-  if (!base) return `${monthLabel(month)} can't be compared: the month before isn't there.`;
+  if (!base) return `${monthLabel(month)} can't be compared: it or the month before isn't there.`;
   return `By ${cutLabel(view.by).toLowerCase()}: ${monthLabel(month)} against ${base.label}${base.isSameDays ? ", the same days of the month before" : ""}.`;
 }
 

@@ -69,7 +69,7 @@ function showTiles() {
 function changeTile(month, whole) {
   const base = baseOf(month);
   const name = base?.isSameDays ? "Change to the same days of the month before" : "Change to the month before";
-  if (!base) return tile(name, DASH, "the month before isn't there", { id: "tile-change" });
+  if (!base) return tile(name, DASH, "it or the month before isn't there", { id: "tile-change" });
   const before = sumOf("TOTAL", [], []).months.get(base.index);
   const change = changeOf(whole, before);
   const about = [costNode(before), ` in ${base.label}`];
@@ -92,15 +92,16 @@ function reconciliationRows(one) {
   const together = total([one.staged_cost, one.rejected_cost]);
   const difference = api === null ? null : total([api, -one.staged_cost, -one.rejected_cost]);
   const isSame = difference !== null && Math.abs(difference) <= 1e-6 + 1e-12 * Math.max(Math.abs(api), Math.abs(together));
+  const known = (cost, rows, unknown) => (one.snapshot_at === null ? DASH : figures(knownNode(cost, rows, unknown), rows));
   const lacking = one.api_rows === null ? 0 : one.api_rows - one.staged_rows - one.rejected_rows;
   const row = [
     el("span", { class: "name" }, one.enrollment_number, el("small", {}, months[one.month].name)),
     el("span", { class: one.status === "ok" ? "good" : "bad" }, one.status),
     figures(one.api_cost === null ? "unknown" : grouped(one.api_cost), one.api_rows),
-    figures(knownNode(one.staged_cost, one.staged_rows, one.staged_unknown), one.staged_rows),
-    figures(knownNode(one.rejected_cost, one.rejected_rows, one.rejected_unknown), one.rejected_rows),
-    figures(difference === null ? "unknown" : el("span", { title: String(difference), class: isSame ? "" : "bad" }, isSame ? "0.00" : signed(difference)), lacking),
-    knownNode(one.staged_cost_with_tax, one.staged_rows, one.staged_unknown),
+    known(one.staged_cost, one.staged_rows, one.staged_unknown),
+    known(one.rejected_cost, one.rejected_rows, one.rejected_unknown),
+    difference === null ? DASH : figures( el("span", { title: String(difference), class: isSame ? "" : "bad" }, isSame ? "0.00" : signed(difference)), lacking),
+    one.snapshot_at === null ? DASH : knownNode(one.staged_cost_with_tax, one.staged_rows, one.staged_unknown),
   ];
   const found = findingsOf(one);
   return found.length ? [row, el("tr", { class: "found" }, el("td", { colspan: row.length }, el("ul", { class: "notes" }, found)))] : [row];
@@ -113,7 +114,7 @@ function figures(cost, rows) {
 function findingsOf(one) {
   const published = one.published_snapshot_at ? `the views show the snapshot of ${instant(one.published_snapshot_at)}` : "nothing of it is published";
   const items = one.problems.map((problem) => problemItem("", problem));
-  if (!one.is_published) items.push(el("li", {}, `The newest snapshot isn't published: ${published}.`));
+  if (one.snapshot_at !== null && !one.is_published) items.push(el("li", {}, `The newest snapshot isn't published: ${published}.`));
   if (one.currencies.length > 1) items.push(el("li", {}, `In ${one.currencies.map((place) => data.currencies[place] || "no currency").join(", ")}, all together.`));
   return [...items, ...one.notes.map((note) => el("li", {}, note))];
 }
