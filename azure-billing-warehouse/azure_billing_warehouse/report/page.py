@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from html import escape
 from importlib.resources import files
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
     from azure_billing_warehouse.check.expectations import Expectations
     from azure_billing_warehouse.config import ClickHouseConfig
-    from azure_billing_warehouse.report.data import ReportData, Resource
+    from azure_billing_warehouse.report.data import ReportData
 
 SCRIPTS = ("figures", "elements", "bill", "charts", "explore", "sections", "main")
 """The files of `script/` in the order in which they build on each other: together they are one module of JavaScript."""
-MAX_BYTES = 2_950_000
 _ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+"""What JSON in HTML must not hold, so that no value can end the element that it stands in."""
 
 
 def write_report(
@@ -56,7 +55,7 @@ def write_report(
 
 
 def page(data: ReportData) -> str:
-    """Return the report as HTML, below 3 MB: of more resources than fit, the largest are listed one by one."""
+    """Return the report as HTML."""
     style = _text("report.css")
     chart = re.sub(r"\n//# sourceMappingURL=.*\n?\Z", "\n", _text("vendor", "chart.umd.min.js"))
     script = "\n".join(_text("script", f"{name}.js") for name in SCRIPTS)
@@ -70,10 +69,8 @@ def page(data: ReportData) -> str:
         "style": style,
         "chart": chart,
         "script": script,
+        "bill": re.sub(f"[{''.join(_ESCAPES)}]", lambda found: _ESCAPES[found[0]], data.model_dump_json()),
     }
-    without = data.model_copy(update={"resources": []})
-    room = MAX_BYTES - sum(len(text.encode()) for text in [*parts.values(), _text("page.html"), _as_json(without)])
-    parts["bill"] = _as_json(data.model_copy(update={"resources": _fitting(data.resources, room)}))
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("page.html"))
 
 
@@ -90,24 +87,6 @@ def _about(data: ReportData) -> str:
         f"{about} They are actual costs; {AMORTIZED_DETAIL} has amortized ones too, of {months}, "
         "which are not in the figures and charts."
     )
-
-
-def _as_json(data: ReportData) -> str:
-    return _escaped(data.model_dump_json())
-
-
-def _escaped(text: str) -> str:
-    """Return JSON that can stand in HTML: no value can end the element that holds it."""
-    return re.sub(f"[{''.join(_ESCAPES)}]", lambda found: _ESCAPES[found[0]], text)
-
-
-def _fitting(resources: list[Resource], room: int) -> list[Resource]:
-    """Return the first resources, as many as fit into so many bytes of JSON."""
-    for place, resource in enumerate(resources):
-        room -= len(_escaped(json.dumps(resource, separators=(",", ":")))) + 1
-        if room < 0:
-            return resources[:place]
-    return resources
 
 
 def _text(*path: str) -> str:

@@ -31,6 +31,7 @@ function knownNode(cost, rows, unknown) {
 
 /** Show a cost with tax beside the one before tax, which says how much of it is unknown. */
 function taxNode(amount) {
+  if (amount.rows === 0) return "nothing of it is published";
   return amount.isUnknown ? "unknown with tax" : el("span", { title: String(amount.tax) }, `${money(amount.tax)} with tax`);
 }
 

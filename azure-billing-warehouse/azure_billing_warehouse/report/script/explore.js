@@ -58,7 +58,7 @@ function goInto(filter) {
 
 /** What changed against a base: money and percentage, or nothing where one of them isn't known. */
 function changeOf(now, before) {
-  if (now?.isUnknown || before?.isUnknown) return null;
+  if (now?.isUnknown || before?.isUnknown || !(now?.rows || before?.rows)) return null;
   const from = before?.cost ?? 0;
   const money = (now?.cost ?? 0) - from;
   return { money, percent: from > 0 ? money / from : null, text: from > 0 ? percentage(money, from, "+") : before?.rows ? DASH : "new" };

@@ -6,6 +6,7 @@ function render() {
   document.title = `Azure bill in ${data.database}${view.month === null ? "" : `, ${months[view.month].name}`}`;
   showChoices();
   showBanner();
+  showLeftOut();
   showTiles();
   drawCharts();
   showExplanation();

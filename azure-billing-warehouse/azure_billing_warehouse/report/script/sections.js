@@ -23,6 +23,10 @@ function periodName() {
   return view.month === null ? "All months" : monthLabel(months[view.month]);
 }
 
+function showLeftOut() {
+  part("left-out").replaceChildren(...data.left_out.map((sentence) => el("p", {}, sentence)));
+}
+
 function showBanner() {
   const failing = data.reconciliations.filter((one) => one.status === "fails");
   const reported = new Set(failing.map((one) => one.month));
@@ -58,7 +62,7 @@ function showTiles() {
   const conflict = amountOf(data.conflicts.flatMap(([, , , , cells]) => cells), month.index);
   const currency = data.currencies[view.currency] ?? "";
   part("tiles").replaceChildren(
-    tile(`${monthLabel(month)}${currency ? `, ${currency}` : ""}`, costNode(whole), taxNode(whole), { id: "tile-cost" }),
+    tile(`${monthLabel(month)}${currency ? `, ${currency}` : ""}`, month.state === "missing" ? "missing" : costNode(whole), taxNode(whole), { id: "tile-cost" }),
     changeTile(month, whole),
     tile("Without an application", percentage(unallocated.cost, whole.cost), costNode(unallocated), { id: "tile-unallocated" }),
     tile("In conflict between patterns", percentage(conflict.cost, whole.cost), costNode(conflict), { id: "tile-conflict" }),
@@ -84,7 +88,7 @@ function rejectedTile(month) {
   const rejected = total(found.map((one) => one.rejected_cost));
   const whole = rejected + total(found.map((one) => one.staged_cost));
   const figure = rows && unknown === rows ? "unknown" : percentage(rejected, whole);
-  return tile("Rejected", figure, [rows ? knownNode(rejected, rows, unknown) : "0.00", ` in ${counted(rows, "row")}`], { id: "tile-rejected" });
+  return tile("Rejected", figure, rows ? [knownNode(rejected, rows, unknown), ` in ${counted(rows, "row")}`] : "0 rows", { id: "tile-rejected" });
 }
 
 function reconciliationRows(one) {
