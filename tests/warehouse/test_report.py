@@ -359,7 +359,7 @@ def test_an_unknown_cost_says_so_and_credits_stay_below_zero(opened: Open) -> No
     shown = opened(data, "#month=2026-09")
     assert cells(row_of(shown, "LOST"))[1:] == ["unknown", "0.0 %", "unknown", "\u2013", "\u2013", "\u2013"]
     assert cells(row_of(shown, "HALF"))[1] == "1,234.00 + 3 rows of unknown cost"
-    assert cells(row_of(shown, "CREDIT"))[1:] == ["-50.00", "-4.2 %", "0.00", "20.00", "-70.00", "-350.0 %"]
+    assert cells(row_of(shown, "CREDIT"))[1:] == ["-50.00", "-4.2 %", "unknown", "20.00", "-70.00", "-350.0 %"]
     assert cells(row_of(shown, "TOTAL"))[1] == "1,184.00 + 4 rows of unknown cost"
     opened(data, "#by=resource&in.application=LOST")
 
@@ -451,6 +451,7 @@ def load(warehouse: Warehouse) -> None:
         snapshot=SECOND,
         resource_tracking=["PAYROLL", HOSTILE, "VM-1", "SHOP"],
         match_level=["resource_group", "resource_group", None, "resource_group"],
+        match_count=[2, 1, 0, 1],
     )
     warehouse.reject([5.0], first_row=5, snapshot=SECOND)
     warehouse.audit(50.0, conflict=True, snapshot=SECOND)
@@ -478,6 +479,7 @@ def test_the_report_of_a_real_warehouse(warehouse: Warehouse, browser: Browser, 
     expect(shown.locator("#conflicts tbody tr")).to_contain_text("PAYROLL")
     expect(shown.locator("#loads tbody tr")).to_have_count(4)
     expect(shown.locator("#findings details")).to_have_count(2)
+    save(shown, tmp_path, "real")
     row_of(shown, HOSTILE[:9]).get_by_role("button").click()
     expect(shown.locator("#trail [aria-current]")).to_contain_text("<img src=x onerror=")
     assert shown.title().startswith("Azure bill in bill_")

@@ -18,13 +18,21 @@ function part(id) {
 /** Show a cost: its cents, all of it as a title, and how much of it is unknown. */
 function costNode(amount, which = "cost") {
   if (!amount || amount.rows === 0) return el("span", { class: "quiet" }, DASH);
+  if (which === "tax" && lacksTax(amount.cost, amount.tax)) return unknownNode(amount.rows);
   return knownNode(amount[which], amount.rows, amount.unknown);
 }
 
+/** Whether no cost with tax is known: a bill that has some isn't nothing with tax. */
+function lacksTax(cost, tax) {
+  return tax === 0 && cost !== 0;
+}
+
+function unknownNode(rows) {
+  return el("span", { class: "unknown", title: `${counted(rows, "row")} of unknown cost` }, "unknown");
+}
+
 function knownNode(cost, rows, unknown) {
-  if (rows > 0 && unknown === rows) {
-    return el("span", { class: "unknown", title: `${counted(rows, "row")} of unknown cost` }, "unknown");
-  }
+  if (rows > 0 && unknown === rows) return unknownNode(rows);
   const lacking = unknown > 0 ? el("small", {}, ` + ${counted(unknown, "row")} of unknown cost`) : "";
   return el("span", { title: String(cost) }, money(cost), lacking);
 }
@@ -32,7 +40,7 @@ function knownNode(cost, rows, unknown) {
 /** Show a cost with tax beside the one before tax, which says how much of it is unknown. */
 function taxNode(amount) {
   if (amount.rows === 0) return "nothing of it is published";
-  return amount.isUnknown ? "unknown with tax" : el("span", { title: String(amount.tax) }, `${money(amount.tax)} with tax`);
+  return amount.isUnknown || lacksTax(amount.cost, amount.tax) ? "unknown with tax" : el("span", { title: String(amount.tax) }, `${money(amount.tax)} with tax`);
 }
 
 /** A command that can be copied. */

@@ -105,10 +105,16 @@ function reconciliationRows(one) {
     known(one.staged_cost, one.staged_rows, one.staged_unknown),
     known(one.rejected_cost, one.rejected_rows, one.rejected_unknown),
     difference === null ? DASH : figures( el("span", { title: String(difference), class: isSame ? "" : "bad" }, isSame ? "0.00" : signed(difference)), lacking),
-    one.snapshot_at === null ? DASH : knownNode(one.staged_cost_with_tax, one.staged_rows, one.staged_unknown),
+    taxOf(one),
   ];
   const found = findingsOf(one);
   return found.length ? [row, el("tr", { class: "found" }, el("td", { colspan: row.length }, el("ul", { class: "notes" }, found)))] : [row];
+}
+
+function taxOf(one) {
+  if (one.snapshot_at === null) return DASH;
+  if (lacksTax(one.staged_cost, one.staged_cost_with_tax)) return unknownNode(one.staged_rows);
+  return knownNode(one.staged_cost_with_tax, one.staged_rows, one.staged_unknown);
 }
 
 function figures(cost, rows) {
