@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure_billing_warehouse.config import ClickHouseConfig
     from azure_billing_warehouse.report.data import ReportData
 
-SCRIPTS = ("figures", "elements", "bill", "charts", "explore", "sections", "main")
+SCRIPTS = ("figures", "elements", "bill", "charts", "daily", "explore", "verdict", "sections", "main")
 """The files of `script/` in the order in which they build on each other: together they are one module of JavaScript."""
 _ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 """What JSON in HTML must not hold, so that no value can end the element that it stands in."""

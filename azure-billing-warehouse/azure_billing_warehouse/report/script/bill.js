@@ -73,7 +73,7 @@ function valueLabel(key, place) {
 }
 
 function shortId(id) {
-  return id === "" ? "without a resource id" : id.split("/").findLast((segment) => segment !== "") ?? id;
+  return id === "" ? "without a resource id" : (id.split("/").findLast((segment) => segment !== "") ?? id);
 }
 
 /** Say where a resource is: its group and type, or all of its id. */
@@ -112,7 +112,17 @@ function resourceCount(path) {
 }
 
 function newRow(label, attributes) {
-  return { label, detail: "", title: "", filter: null, isLast: false, isNone: false, months: new Map(), total: new Amount(), ...attributes };
+  return {
+    label,
+    detail: "",
+    title: "",
+    filter: null,
+    isLast: false,
+    isNone: false,
+    months: new Map(),
+    total: new Amount(),
+    ...attributes,
+  };
 }
 
 function addCells(row, cells, sign = 1) {
@@ -133,7 +143,11 @@ function valueRow(key, place, detail, cells) {
 }
 
 function resourceRow(resource) {
-  return newRow(shortId(resource.id), { detail: placeOf(resource.id), title: resource.id, filter: { cut: RESOURCE, id: resource.id } });
+  return newRow(shortId(resource.id), {
+    detail: placeOf(resource.id),
+    title: resource.id,
+    filter: { cut: RESOURCE, id: resource.id },
+  });
 }
 
 /** Divide listed resources by a cut, or into themselves; one resource is one row whatever its case. */
@@ -144,7 +158,12 @@ function rowsOfMembers(members, by) {
     const key = by === RESOURCE ? resource.key : resource.values[cut];
     if (!rows.has(key)) {
       const isListed = by !== RESOURCE && key >= 0;
-      rows.set(key, by === RESOURCE ? resourceRow(resource) : valueRow(by, key, isListed ? data.cuts[cut].values[key].detail : "", []));
+      rows.set(
+        key,
+        by === RESOURCE
+          ? resourceRow(resource)
+          : valueRow(by, key, isListed ? data.cuts[cut].values[key].detail : "", []),
+      );
     }
     addCells(rows.get(key), resource.cells);
   }

@@ -40,7 +40,9 @@ function knownNode(cost, rows, unknown) {
 /** Show a cost with tax beside the one before tax, which says how much of it is unknown. */
 function taxNode(amount) {
   if (amount.rows === 0) return "nothing of it is published";
-  return amount.isUnknown || lacksTax(amount.cost, amount.tax) ? "unknown with tax" : el("span", { title: String(amount.tax) }, `${money(amount.tax)} with tax`);
+  return amount.isUnknown || lacksTax(amount.cost, amount.tax)
+    ? "unknown with tax"
+    : el("span", { title: String(amount.tax) }, `${money(amount.tax)} with tax`);
 }
 
 /** A command that can be copied. */
@@ -56,14 +58,23 @@ function command(text) {
       button.textContent = "Selected";
     }
   };
-  return el("span", { class: "command" }, code, el("button", { type: "button", class: "small", onclick: copy }, "Copy"));
+  return el(
+    "span",
+    { class: "command" },
+    code,
+    el("button", { type: "button", class: "small", onclick: copy }, "Copy"),
+  );
 }
 
 /** A table in a box that scrolls by itself. Columns: {label, number, sort, control}; rows: cells, or an element. */
 function tableNode(caption, columns, rows, foot = []) {
   const cells = (tag, row) =>
     row.map((cell, place) =>
-      el(place === 0 ? "th" : tag, { class: columns[place].number ? "number" : null, scope: place === 0 ? "row" : null }, cell),
+      el(
+        place === 0 ? "th" : tag,
+        { class: columns[place].number ? "number" : null, scope: place === 0 ? "row" : null },
+        cell,
+      ),
     );
   const line = (row) => (row instanceof Node ? row : el("tr", {}, cells("td", row)));
   const heads = columns.map((column) =>
@@ -103,5 +114,11 @@ function longTable(caption, columns, rows, limit) {
 }
 
 function section(id, title, about, ...children) {
-  return el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title` }, title), el("p", {}, about), ...children);
+  return el(
+    "section",
+    { id, "aria-labelledby": `${id}-title` },
+    el("h2", { id: `${id}-title` }, title),
+    el("p", {}, about),
+    ...children,
+  );
 }

@@ -17,7 +17,9 @@ function showChoices() {
     return option(month.index, monthLabel(month) + mark, month.index === view.month);
   });
   part("month").replaceChildren(option("", "All months", view.month === null), ...monthOptions);
-  part("currency").replaceChildren(...data.currencies.map((name, place) => option(place, name || "(none)", place === view.currency)));
+  part("currency").replaceChildren(
+    ...data.currencies.map((name, place) => option(place, name || "(none)", place === view.currency)),
+  );
   part("currency").parentElement.hidden = data.currencies.length < 2;
   part("by").replaceChildren(...cutChoices(view.path).map((key) => option(key, cutLabel(key), key === view.by)));
   showTrail();
@@ -36,7 +38,13 @@ function showTrail() {
   const items = steps.map((step, place) => {
     const isLast = place === steps.length - 1;
     const go = () => goBack(step.change);
-    return el("li", {}, isLast ? el("b", { "aria-current": "true", tabindex: "-1" }, step.label) : el("button", { type: "button", class: "link", onclick: go }, step.label));
+    return el(
+      "li",
+      {},
+      isLast
+        ? el("b", { "aria-current": "true", tabindex: "-1" }, step.label)
+        : el("button", { type: "button", class: "link", onclick: go }, step.label),
+    );
   });
   part("trail").replaceChildren(...items);
 }
@@ -61,12 +69,20 @@ function changeOf(now, before) {
   if (now?.isUnknown || before?.isUnknown || !(now?.rows || before?.rows)) return null;
   const from = before?.cost ?? 0;
   const money = (now?.cost ?? 0) - from;
-  return { money, percent: from > 0 ? money / from : null, text: from > 0 ? percentage(money, from, "+") : before?.rows ? DASH : "new" };
+  return {
+    money,
+    percent: from > 0 ? money / from : null,
+    text: from > 0 ? percentage(money, from, "+") : before?.rows ? DASH : "new",
+  };
 }
 
 function nameCell(row) {
   const label = row.filter
-    ? el("button", { type: "button", class: "link", onclick: () => goInto(row.filter), title: row.title || null }, row.label)
+    ? el(
+        "button",
+        { type: "button", class: "link", onclick: () => goInto(row.filter), title: row.title || null },
+        row.label,
+      )
     : el("span", {}, row.label);
   return el("span", { class: "name" }, label, row.detail ? el("small", {}, row.detail) : "");
 }
@@ -81,7 +97,9 @@ function tableColumns(whole) {
   const name = { label: cutLabel(view.by), value: (row) => row.label.toLowerCase(), show: nameCell };
   if (view.month === null) {
     const shown = realMonths.slice(-SHOWN_MONTHS);
-    const columns = shown.map((month) => amountColumn(month.name + (markOf(month) ? ` (${markOf(month)})` : ""), (row) => row.months.get(month.index)));
+    const columns = shown.map((month) =>
+      amountColumn(month.name + (markOf(month) ? ` (${markOf(month)})` : ""), (row) => row.months.get(month.index)),
+    );
     const all = amountColumn(`All ${counted(realMonths.length, "month")}`, (row) => row.total);
     const share = (row) => percentage(row.total.cost, whole.total.cost);
     return [name, ...columns, all, { label: "Share", number: true, value: all.value, show: share }];
@@ -89,7 +107,12 @@ function tableColumns(whole) {
   const month = months[view.month];
   const now = (row) => row.months.get(month.index);
   const cost = amountColumn(isOpen(month) ? `${month.name} so far` : month.name, now);
-  const share = { label: "Share", number: true, value: cost.value, show: (row) => percentage(now(row)?.cost ?? 0, now(whole)?.cost ?? 0) };
+  const share = {
+    label: "Share",
+    number: true,
+    value: cost.value,
+    show: (row) => percentage(now(row)?.cost ?? 0, now(whole)?.cost ?? 0),
+  };
   return [name, cost, share, amountColumn("With tax", now, "tax"), ...comparisonColumns(month, now)];
 }
 
@@ -105,7 +128,12 @@ function comparisonColumns(month, now) {
   return [
     amountColumn(base.isSameDays ? `${base.label}, same days` : base.label, before),
     { label: "Change", number: true, value: (row) => change(row)?.money ?? null, show: moneyOf },
-    { label: "Change %", number: true, value: (row) => change(row)?.percent ?? null, show: (row) => change(row)?.text ?? DASH },
+    {
+      label: "Change %",
+      number: true,
+      value: (row) => change(row)?.percent ?? null,
+      show: (row) => change(row)?.text ?? DASH,
+    },
   ];
 }
 
@@ -127,7 +155,12 @@ function sortControl(column, place, columns) {
   return {
     ...column,
     sort: isSorted ? (sorting.descending ? "descending" : "ascending") : "none",
-    control: el("button", { type: "button", class: "sort", onclick: sort }, column.label, el("span", { "aria-hidden": "true" }, arrow)),
+    control: el(
+      "button",
+      { type: "button", class: "sort", onclick: sort },
+      column.label,
+      el("span", { "aria-hidden": "true" }, arrow),
+    ),
   };
 }
 
@@ -148,7 +181,9 @@ let divided = null;
 function showTable() {
   const search = part("search").value.trim().toLowerCase();
   const all = visibleRows(divided.rows);
-  const found = search ? all.filter((row) => `${row.label} ${row.detail} ${row.title}`.toLowerCase().includes(search)) : all;
+  const found = search
+    ? all.filter((row) => `${row.label} ${row.detail} ${row.title}`.toLowerCase().includes(search))
+    : all;
   const columns = tableColumns(divided.total);
   const by = sortedColumn(columns);
   const sorted = found.toSorted((a, b) => a.isLast - b.isLast || compare(by.value(a), by.value(b)));
@@ -168,14 +203,22 @@ function moreButton(count) {
     shownRows = Infinity;
     showTable();
   };
-  return el("p", {}, el("button", { type: "button", onclick: more }, `Show all ${COUNT.format(count)}`), el("span", { class: "on-paper" }, `The first ${PAPER_ROWS} of ${counted(count, "row")}`));
+  return el(
+    "p",
+    {},
+    el("button", { type: "button", onclick: more }, `Show all ${COUNT.format(count)}`),
+    el("span", { class: "on-paper" }, `The first ${PAPER_ROWS} of ${counted(count, "row")}`),
+  );
 }
 
 function showExplanation() {
-  const about = [`Published cost${view.month === null ? " of all months" : ` of ${monthLabel(months[view.month])}`}, before tax unless it says otherwise.`];
+  const about = [
+    `Published cost${view.month === null ? " of all months" : ` of ${monthLabel(months[view.month])}`}, before tax unless it says otherwise.`,
+  ];
   const base = view.month === null ? null : baseOf(months[view.month]);
   if (base) about.push(`Compared with ${base.label}${base.isSameDays ? ", the same days of the month before" : ""}.`);
-  if (divided.isPartial) about.push("Only of resources that are listed one by one: how the others divide further isn't in this file.");
+  if (divided.isPartial)
+    about.push("Only of resources that are listed one by one: how the others divide further isn't in this file.");
   part("about").textContent = about.join(" ");
   const id = view.path.find((filter) => filter.cut === RESOURCE)?.id;
   part("facts").replaceChildren(...(id ? [el("dt", {}, "Resource id"), el("dd", {}, id)] : []));
@@ -204,7 +247,21 @@ function moversAbout(month, base) {
 }
 
 function moversNode(title, moved, base, month) {
-  const columns = [{ label: cutLabel(view.by) }, { label: base.label, number: true }, { label: month.name, number: true }, { label: "Change", number: true }, { label: "%", number: true }];
-  const rows = moved.slice(0, MOVERS).map(({ row, now, before, change }) => [nameCell(row), costNode(before), costNode(now), el("b", { title: String(change.money) }, signed(change.money)), now?.rows ? change.text : "gone"]);
+  const columns = [
+    { label: cutLabel(view.by) },
+    { label: base.label, number: true },
+    { label: month.name, number: true },
+    { label: "Change", number: true },
+    { label: "%", number: true },
+  ];
+  const rows = moved
+    .slice(0, MOVERS)
+    .map(({ row, now, before, change }) => [
+      nameCell(row),
+      costNode(before),
+      costNode(now),
+      el("b", { title: String(change.money) }, signed(change.money)),
+      now?.rows ? change.text : "gone",
+    ]);
   return el("div", {}, el("h3", {}, title), rows.length ? tableNode(title, columns, rows) : el("p", {}, "None."));
 }

@@ -13,8 +13,7 @@ class Sum {
 
   add(number) {
     const next = this.#sum + number;
-    this.#lost +=
-      Math.abs(this.#sum) >= Math.abs(number) ? this.#sum - next + number : number - next + this.#sum;
+    this.#lost += Math.abs(this.#sum) >= Math.abs(number) ? this.#sum - next + number : number - next + this.#sum;
     this.#sum = next;
     return this;
   }

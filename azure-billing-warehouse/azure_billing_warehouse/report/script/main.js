@@ -5,8 +5,6 @@ function render() {
   divided = divide(view.path, view.by);
   document.title = `Azure bill in ${data.database}${view.month === null ? "" : `, ${months[view.month].name}`}`;
   showChoices();
-  showBanner();
-  showLeftOut();
   showTiles();
   drawCharts();
   showExplanation();
@@ -35,7 +33,9 @@ function setPrinting(isPrinting) {
   render();
 }
 
-part("month").addEventListener("change", (event) => choose({ month: event.target.value === "" ? null : Number(event.target.value) }));
+part("month").addEventListener("change", (event) =>
+  choose({ month: event.target.value === "" ? null : Number(event.target.value) }),
+);
 part("currency").addEventListener("change", (event) => choose({ currency: Number(event.target.value) }));
 part("by").addEventListener("change", (event) => choose({ by: event.target.value }));
 part("search").addEventListener("input", showTable);
@@ -48,4 +48,6 @@ addEventListener("afterprint", () => setPrinting(false));
 matchMedia("print").addEventListener("change", (event) => setPrinting(event.matches));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
 part("page").hidden = false;
+showBanner();
+showLeftOut();
 render();
