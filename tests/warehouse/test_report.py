@@ -214,6 +214,9 @@ def test_what_fails_or_is_missing_stands_at_the_top_and_in_the_chart(
     assert "+31.25" in (failing.text_content() or "")
     save(shown, tmp_path, "light")
 
+    expect(shown.locator("header")).to_contain_text("azure_billing_amortized has amortized ones too, of 4 months,")
+    expect(shown.locator("#left-out")).to_have_text("60 of 412 loads are shown: the newest.")
+
     good = report_data([Line(dt.date(2026, 8, day), "CNY", PLAIN, "/r", 1.0, 1.06) for day in (1, 2)])
     quiet = opened(good)
     assert quiet.get_by_role("alert").count() == 0

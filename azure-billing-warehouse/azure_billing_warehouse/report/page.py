@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from azure_billing_warehouse.errors import OperatorError
-from azure_billing_warehouse.report import content
+from azure_billing_warehouse.report.content import read_report
 from azure_billing_warehouse.schema.views import AMORTIZED_DETAIL
 from azure_billing_warehouse.wording import counted
 
@@ -37,7 +37,7 @@ def write_report(
     expected: Expectations | None = None,
     tags: Sequence[str] = ("app",),
 ) -> None:
-    """Write the report of the published months to a file; see `content.read_report` for the rest.
+    """Write the report of the published months to a file; see `read_report` for the rest.
 
     Raises:
         WarehouseError: There is nothing to report on, or it can't be read.
@@ -45,7 +45,7 @@ def write_report(
     """
     if not path.parent.is_dir():
         raise OperatorError(f"There is no folder {path.parent} for the report: make it, or name another file.")
-    data = content.read_report(config, since=since, expected=expected, tags=tags)
+    data = read_report(config, since=since, expected=expected, tags=tags)
     try:
         path.write_text(page(data), encoding="utf-8")
     except OSError as error:
