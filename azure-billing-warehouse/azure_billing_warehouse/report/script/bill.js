@@ -76,10 +76,11 @@ function shortId(id) {
   return id === "" ? "without a resource id" : (id.split("/").findLast((segment) => segment !== "") ?? id);
 }
 
-/** Say where a resource is: its group and type, or all of its id. */
+/** Say where a resource is: its group and type, or all of its id; nothing if its name is all of it. */
 function placeOf(id) {
   const [, group, type] = /\/resourceGroups\/([^/]+)\/providers\/(.+)\/[^/]+$/i.exec(id) ?? [];
-  return group ? `${group} \u00B7 ${type}` : id;
+  if (group) return `${group} \u00B7 ${type}`;
+  return id === shortId(id) ? "" : id;
 }
 
 function filterLabel(filter) {
