@@ -31,7 +31,7 @@ ROWS = 300
 VIEWS = ("azure_billing_detail", "focus_cost_and_usage")
 _INSTANT = re.compile(rb'"snapshot_at": ?"([^"]+)"')
 _OWN_CLOCK = re.compile(
-    r'"(checked_at|delivered_at|newest_load_age_seconds)": [^,\n]+|\d\d \w+ \d{4} \d\d:\d\d UTC\. All costs|'
+    r'"(checked_at|delivered_at|newest_load_age_seconds|at)": ?[^,\n]+|\d\d \w+ \d{4} \d\d:\d\d UTC\. Costs|'
     r"127\.0\.0\.1:\d+"
 )
 """What a command says of the ClickHouse that is asked and of the moment."""

@@ -191,6 +191,7 @@ def report_data(
         unallocated=[Unallocated("no_match", _cells(without, periods, currencies))] if without else [],
         suggestions=[],
         suggestions_missing="",
+        in_conflict=[],
         conflicts=[],
         restatements=[],
         findings=[],
@@ -250,6 +251,7 @@ def rich_report() -> ReportData:
                 Suggestion("misc", 18250.21, 14, ["resource group"], ["rg-misc-0", "rg-misc-1", "rg-misc-2"]),
                 Suggestion("batch jobs", 912.4, 3, ["name", "tag"], ["vm-batch jobs-1"]),
             ],
+            "in_conflict": [cell for one in data.resources[3:10] for cell in one.cells],
             "conflicts": conflicts,
             "restatements": [
                 Restatement(

@@ -216,6 +216,7 @@ def assert_allocated(data: ReportData, placed: Placed) -> None:
     for row in placed.all:
         if (row["match_count"] or 0) > 1:
             conflicts[resource(row)].append(row)
+    placed.assert_equal(data.in_conflict, [row for rows in conflicts.values() for row in rows])
     assert len(data.conflicts) == len(conflicts)
     for conflict in data.conflicts:
         (key,) = (key for key in conflicts if is_spelling(conflict.id, key))

@@ -58,12 +58,16 @@ def read_unallocated(bill: Bill) -> list[Unallocated]:
     return [Unallocated(name, bill.cells(cells)) for name, cells in by_reason.items() if cells]
 
 
-def read_conflicts(bill: Bill) -> list[Conflict]:
-    """Read the costliest resources that more than one pattern matched, with all patterns that can be named."""
-    condition = (
+def is_in_conflict(bill: Bill) -> str:
+    """Return the condition for rows that more than one pattern matched; the audit says so where the row doesn't."""
+    return (
         f"ifNull(match_count > 1, (billing_month, {RESOURCE}) {is_in(bill.config)} "
         f"(SELECT billing_month, {RESOURCE} {_of_conflicts(bill)}))"
     )
+
+
+def read_conflicts(bill: Bill) -> list[Conflict]:
+    """Read the costliest resources that more than one pattern matched, with all patterns that can be named."""
     group = "sipHash64(resource, selected)"
     found = bill.read_largest(
         {
@@ -81,7 +85,7 @@ def read_conflicts(bill: Bill) -> list[Conflict]:
             "variant": (f"groupUniqArray({_MOST_VARIANTS})", "groupUniqArrayArray"),
         },
         MOST_CONFLICTS,
-        condition,
+        is_in_conflict(bill),
     )
     audited = _read_audit(bill, group, [number for number, *_ in found])
     todays = _todays_matches(bill.config, [sorted(variants)[:_MOST_VARIANTS] for _, (*_, variants), _ in found])

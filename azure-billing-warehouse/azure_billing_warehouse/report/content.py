@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure_billing_warehouse.check.ledger import read_snapshots
 from azure_billing_warehouse.check.verdict import check
 from azure_billing_warehouse.clickhouse import WarehouseError, connect, explained
-from azure_billing_warehouse.report.allocation import read_conflicts, read_suggestions, read_unallocated
+from azure_billing_warehouse.report.allocation import is_in_conflict, read_conflicts, read_suggestions, read_unallocated
 from azure_billing_warehouse.report.cuts import (
     MOST_RESOURCES,
     read_cuts,
@@ -109,6 +109,7 @@ def _without_cuts(
         unallocated=read_unallocated(bill),
         suggestions=[],
         suggestions_missing="",
+        in_conflict=bill.read_cells(is_in_conflict(bill)),
         conflicts=bounded.take("conflicts", read_conflicts(bill)),
         restatements=bounded.take(
             "restatements", read_restatements(bill, checks, snapshots), lambda restated: -restated.month

@@ -271,8 +271,10 @@ class ReportData(BaseModel):
     suggestions: list[Suggestion]
     suggestions_missing: str
     """Why there are none, as a sentence; '' if they could be made."""
+    in_conflict: list[Cell]
+    """All rows that more than one pattern matches."""
     conflicts: list[Conflict]
-    """Largest cost first."""
+    """Largest cost first, as many as are shown."""
     restatements: list[Restatement]
     findings: list[Finding]
     rules: dict[str, str]

@@ -82,10 +82,7 @@ function showTiles() {
   const whole = sumOf("TOTAL", [], []).months.get(month.index) ?? new Amount();
   const none = data.cuts[application].values.filter((value) => value.name === null).flatMap((value) => value.cells);
   const unallocated = amountOf(none, month.index);
-  const conflict = amountOf(
-    data.conflicts.flatMap(([, , , , cells]) => cells),
-    month.index,
-  );
+  const conflict = amountOf(data.in_conflict, month.index);
   const currency = data.currencies[view.currency] ?? "";
   part("tiles").replaceChildren(
     tile(
