@@ -92,7 +92,7 @@ function suggestionNodes() {
     el(
       "ul",
       { class: "notes" },
-      examples.map((example) => el("li", {}, example)),
+      examples.map((example) => el("li", { title: example }, shortId(example), el("small", {}, ` ${placeOf(example)}`))),
     ),
     command(`azure-billing-warehouse patterns test ${quoted(word)}`),
   ]);
@@ -101,7 +101,7 @@ function suggestionNodes() {
     el(
       "p",
       {},
-      "Words of these resources' names, groups and tags, by the cost that a pattern of this word would find in all months.",
+      "Words of these resources' names, groups and tags, by the cost that a pattern of this word would find in all months, among the 20,000 costliest of these resources.",
     ),
     tableNode("Patterns that would help", columns, rows),
   ];
