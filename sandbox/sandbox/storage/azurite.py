@@ -25,6 +25,7 @@ _PACKAGE = Path(__file__).parent
 _CACHE = CACHE / "azurite"
 _NPM_FILES = ("package.json", "package-lock.json")
 _MAIN = "node_modules/azurite/dist/src/blob/main.js"
+_STOP_SECONDS = 3
 _LISTENING = re.compile(r"successfully listen(?:ing|s) (?:at|on) (https?://\S+)")
 
 
@@ -80,7 +81,11 @@ def running(port: int, folder: Path, key: str, certificate: tuple[Path, Path] | 
         yield f"{_address(process)}/{ACCOUNT}"
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # a client that keeps its connection open keeps Azurite alive
+            process.kill()
+            process.wait()
 
 
 def _address(process: subprocess.Popen[str]) -> str:
