@@ -92,7 +92,8 @@ class ResourceTrackingEngine:
             rows: The columns of `LEVELS`.
 
         Returns:
-            These columns, each combination once, and `matches`: the patterns that match at any level, in upper case.
+            These columns, each combination once that a pattern matches, and `matches`: those that match it at any
+            level, in upper case.
         """
         resources = rows.unique()
         found = self._matches.look_up(*(resources[column] for column in LEVELS.values()))
@@ -104,9 +105,9 @@ class ResourceTrackingEngine:
         return (
             resources.select(*LEVELS.values(), every.alias(_RANK))
             .explode(_RANK)
-            .join(texts, on=_RANK, how="left")
+            .join(texts, on=_RANK)
             .group_by(*LEVELS.values())
-            .agg(pl.col("matches").drop_nulls())
+            .agg("matches")
         )
 
     def track(self, rows: pl.DataFrame) -> pl.DataFrame:
