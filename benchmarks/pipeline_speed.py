@@ -35,6 +35,8 @@ from sandbox.bill.generator import example_patterns
 from sandbox.launch import running_api, running_clickhouse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.launch import Api, ClickHouse
 
 ENROLLMENT = "88888888"
@@ -197,14 +199,16 @@ def report(name: str, runs: list[Measured]) -> None:
     )
 
 
-def bills(folder: Path, rows: int, api: Api, other: Path | None) -> dict[str, Bill]:
-    """Return every bill by its name; exports of this many rows are written to the folder."""
+def bills(folder: Path, rows: int, api: Api, other: Path | None, names: Sequence[str]) -> dict[str, Bill]:
+    """Return the bills of these names; exports of this many rows are written to the folder if they are among them."""
     ea = {"TAP_AZURE_EA_BILLING_API_URL": api.url, "TAP_AZURE_EA_BILLING_API_KEY": api.key(ENROLLMENT)}
     found = {EA: Bill(ROOT, ea), STOCK: Bill(ROOT, ea, stock=True)}
     for size in BATCH_SIZES:
         batches = {"TAP_AZURE_EA_BILLING_BATCH_CONFIG__BATCH_SIZE": str(size)}
         found[f"ea, batches of {size:,}"] = Bill(ROOT, {**ea, **batches})
     for name, form in ((PARQUET, "parquet"), (CSV, "csv")):
+        if name not in names:
+            continue
         exports = folder / f"{form}-{rows}"
         month = ["--from", MONTH, "--to", MONTH, "--dataset", "actual", "--rows", str(rows), "--format", form]
         command = [sys.executable, "-m", "sandbox", "exports", str(exports), "--account", ENROLLMENT, *month]
@@ -213,7 +217,7 @@ def bills(folder: Path, rows: int, api: Api, other: Path | None) -> dict[str, Bi
         found[name] = Bill(ROOT, tap)
     if other:
         found[OTHER] = Bill(other.absolute(), ea)
-    return found
+    return {name: bill for name, bill in found.items() if name in names}
 
 
 def main() -> None:
@@ -233,7 +237,7 @@ def main() -> None:
             pages = folder / f"pages-{rows}"
             with running_api(pages, first=MONTH, last=MONTH, rows=rows, page_size=1000) as api:
                 api.served(ENROLLMENT)
-                wanted = {bill: what for bill, what in bills(folder, rows, api, given.against).items() if bill in names}
+                wanted = bills(folder, rows, api, given.against, names)
                 runs: dict[str, list[Measured]] = defaultdict(list)
                 for number in range(times):
                     for position, (bill, what) in enumerate(wanted.items()):
