@@ -68,7 +68,8 @@ function valueLabel(key, place) {
   if (place < 0) return `${COUNT.format(cut.other_count)} others`;
   const name = cut.values[place].name;
   if (name !== null) return name;
-  const label = cut.key.startsWith("tag:") ? cut.label : cut.label.toLowerCase();
+  if (cut.key.startsWith("tag:")) return `without the tag ${cut.key.slice(4)}`;
+  const label = cut.label.toLowerCase();
   return `without ${/^[aeiou]/i.test(label) ? "an" : "a"} ${label}`;
 }
 
