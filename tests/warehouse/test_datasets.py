@@ -143,6 +143,8 @@ def test_each_dataset_has_its_views_check_prune_and_report(either: Warehouse) ->
     assert [cell.cost for cut in report.cuts for value in cut.values for cell in value.cells] == [5.0] * 9
     (month,) = (month for month in report.reconciliations if month.snapshot_at)
     assert (month.staged_cost, month.rejected_cost, [load.rows for load in report.loads]) == (5.0, 5.0, [2, 2])
+    assert not any("Aug 2026" in problem.text for problem in report.problems)
+    assert "Sep 2026, amortized: the month was never loaded" in " ".join(problem.text for problem in report.problems)
 
     pruned = prune(either.config, keep=1, dry_run=False)
     assert [(snapshot.dataset, snapshot.snapshot_at) for snapshot in pruned] == [

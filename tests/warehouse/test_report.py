@@ -363,7 +363,7 @@ def test_an_unknown_cost_says_so_and_credits_stay_below_zero(opened: Open) -> No
         ]
     )
     shown = opened(data, "#month=2026-09")
-    assert cells(row_of(shown, "LOST"))[1:] == ["unknown", "0.0 %", "unknown", "\u2013", "\u2013", "\u2013"]
+    assert cells(row_of(shown, "LOST"))[1:] == ["unknown", "unknown", "unknown", "\u2013", "\u2013", "\u2013"]
     assert cells(row_of(shown, "HALF"))[1] == "1,234.00 + 3 rows of unknown cost"
     assert cells(row_of(shown, "CREDIT"))[1:] == ["-50.00", "-4.2 %", "unknown", "20.00", "-70.00", "-350.0 %"]
     assert cells(row_of(shown, "TOTAL"))[1] == "1,184.00 + 4 rows of unknown cost"

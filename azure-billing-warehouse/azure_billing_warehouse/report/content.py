@@ -28,7 +28,7 @@ from azure_billing_warehouse.report.fitting import (
 from azure_billing_warehouse.report.months import MOST_MONTHS, first_shown, read_months
 from azure_billing_warehouse.report.reconciliation import loads, read_reconciliations, read_restatements, shortened
 from azure_billing_warehouse.report.rows import Bill
-from azure_billing_warehouse.tables import ACTUAL
+from azure_billing_warehouse.tables import ACTUAL, with_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,7 +140,13 @@ def _add_cuts(data: ReportData, bill: Bill, tags: Sequence[str]) -> None:
 
 
 def _problems(verdict: CheckResult) -> Iterator[Problem]:
-    for enrollment in verdict.enrollments:
-        if enrollment.dataset == ACTUAL:
-            for problem in enrollment.problems:
-                yield shortened(problem.model_copy(update={"text": f"{enrollment.enrollment_number}: {problem.text}"}))
+    """Yield what no reconciliation says: problems of enrollments, and of months at amortized cost."""
+    found = [(one.enrollment_number, one.dataset, one.problems) for one in verdict.enrollments]
+    found += [
+        (f"{month.enrollment_number}, {month.billing_month:%b %Y}", month.dataset, month.problems)
+        for month in verdict.months
+        if month.dataset != ACTUAL
+    ]
+    for name, dataset, problems in found:
+        for problem in problems:
+            yield shortened(problem.model_copy(update={"text": f"{with_dataset(name, dataset)}: {problem.text}"}))

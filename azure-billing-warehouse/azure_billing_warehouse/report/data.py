@@ -257,7 +257,7 @@ class ReportData(BaseModel):
     """Every month from the first to the last, oldest first, the missing ones too."""
     reconciliations: list[Reconciliation]
     problems: list[Problem]
-    """On an enrollment as a whole, such as that its newest load is too old."""
+    """On an enrollment as a whole, such as that its newest load is too old, and on months at amortized cost."""
     cuts: list[Cut]
     """Application first."""
     resources: list[Resource]

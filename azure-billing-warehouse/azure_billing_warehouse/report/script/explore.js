@@ -101,7 +101,7 @@ function tableColumns(whole) {
       amountColumn(month.name + (markOf(month) ? ` (${markOf(month)})` : ""), (row) => row.months.get(month.index)),
     );
     const all = amountColumn(`All ${counted(realMonths.length, "month")}`, (row) => row.total);
-    const share = (row) => percentage(row.total.cost, whole.total.cost);
+    const share = (row) => shareOf(row.total, whole.total);
     return [name, ...columns, all, { label: "Share", number: true, value: all.value, show: share }];
   }
   const month = months[view.month];
@@ -111,7 +111,7 @@ function tableColumns(whole) {
     label: "Share",
     number: true,
     value: cost.value,
-    show: (row) => percentage(now(row)?.cost ?? 0, now(whole)?.cost ?? 0),
+    show: (row) => shareOf(now(row), now(whole)),
   };
   return [name, cost, share, amountColumn("With tax", now, "tax"), ...comparisonColumns(month, now)];
 }

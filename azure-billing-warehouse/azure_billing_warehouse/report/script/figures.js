@@ -73,6 +73,11 @@ function percentage(part, whole, sign = "") {
   return `${sign && part > 0 && text !== "0.0" ? sign : ""}${text === "-0.0" ? "0.0" : text} %`;
 }
 
+/** Write what part of a whole an amount is; that of an unknown cost is unknown. */
+function shareOf(amount, whole) {
+  return amount?.isUnknown ? "unknown" : percentage(amount?.cost ?? 0, whole?.cost ?? 0);
+}
+
 function counted(number, noun) {
   return `${COUNT.format(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -29,7 +29,7 @@ function showUnallocated() {
     REASONS[reason],
     COUNT.format(amount.rows),
     costNode(amount),
-    percentage(amount.cost, whole?.cost ?? 0),
+    shareOf(amount, whole),
   ]);
   const about = `Cost without an application means that no pattern matched. ${periodName()}.`;
   part("unallocated").replaceWith(

@@ -92,10 +92,10 @@ function showTiles() {
       { id: "tile-cost" },
     ),
     changeTile(month, whole),
-    tile("Without an application", percentage(unallocated.cost, whole.cost), costNode(unallocated), {
+    tile("Without an application", shareOf(unallocated, whole), costNode(unallocated), {
       id: "tile-unallocated",
     }),
-    tile("In conflict between patterns", percentage(conflict.cost, whole.cost), costNode(conflict), {
+    tile("In conflict between patterns", shareOf(conflict, whole), costNode(conflict), {
       id: "tile-conflict",
     }),
     rejectedTile(month),
